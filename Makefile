@@ -1,0 +1,61 @@
+# Everything a developer types. CI types `make check`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+.PHONY: help serve test check check-slow lint format types layers schema lock clean
+
+help:       ## Show this list
+	@awk 'BEGIN {FS = ":.*##"} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+serve: $(VENV)/.serve ## Set everything up and serve the demo on http://127.0.0.1:8000
+	$(BIN)/tracklinks serve --demo
+
+test: $(VENV)/.dev ## Run the tests, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: lint types layers test ## Everything that CI runs
+
+check-slow: $(VENV)/.dev ## The long forms of the tests: minutes
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(VENV)/.dev ## ruff check, ruff format --check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## Let ruff write what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev ## import-linter: who may import whom
+	$(BIN)/lint-imports
+
+schema: $(VENV)/.dev ## Write schema.graphql
+	$(BIN)/tracklinks schema > schema.graphql
+
+# Locks carry hashes and no address; `uv` is needed for this target only.
+lock: ## Resolve the newest allowed versions into requirements/*.txt
+	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --upgrade --quiet --output-file requirements/serve.txt
+	uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --quiet --constraint requirements/serve.txt --output-file requirements/dev.txt
+
+clean:      ## Remove what make and the demo made
+	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: $(VENV)/bin/python requirements/serve.txt pyproject.toml
+	$(PIP_INSTALL) --require-hashes -r requirements/serve.txt
+	$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python requirements/dev.txt pyproject.toml
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@ $(VENV)/.serve

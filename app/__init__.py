@@ -1,0 +1,1 @@
+"""Tracking links for creator campaigns, self-hosted, with a graph for an API."""

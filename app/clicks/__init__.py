@@ -1,0 +1,1 @@
+"""From a redirect to a number: the click path, without ORM or graph."""

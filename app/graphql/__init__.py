@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: transport, and what is refused before anything runs."""

@@ -1,0 +1,1 @@
+"""Messages to creators: merge tags, rendering, delivery."""

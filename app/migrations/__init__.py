@@ -1,0 +1,1 @@
+"""The schema of the database, as steps from nothing to now."""

@@ -1,0 +1,47 @@
+"""What is stored: one SQLModel class for each table, one file for each noun."""
+
+from app.models.audit import AuditEntry
+from app.models.campaign_links import CampaignLink
+from app.models.campaigns import REQUIRED_STAGES, Campaign, CampaignStatus, Stage
+from app.models.clicks import (
+    Click,
+    ClickQuarter,
+    DayKey,
+    ExcludedQuarter,
+    JournalPosition,
+    Verdict,
+    VisitorLink,
+)
+from app.models.columns import metadata
+from app.models.creators import Creator
+from app.models.enrollments import Enrollment, StageChange
+from app.models.keys import ApiKey, ApiKeyCampaign, Role
+from app.models.programs import Program
+from app.models.tracking_links import LinkDestination, LinkLabel, TrackingLink
+
+__all__ = [
+    "REQUIRED_STAGES",
+    "ApiKey",
+    "ApiKeyCampaign",
+    "AuditEntry",
+    "Campaign",
+    "CampaignLink",
+    "CampaignStatus",
+    "Click",
+    "ClickQuarter",
+    "Creator",
+    "DayKey",
+    "Enrollment",
+    "ExcludedQuarter",
+    "JournalPosition",
+    "LinkDestination",
+    "LinkLabel",
+    "Program",
+    "Role",
+    "Stage",
+    "StageChange",
+    "TrackingLink",
+    "Verdict",
+    "VisitorLink",
+    "metadata",
+]

@@ -1,0 +1,1 @@
+"""What may be asked: the graph, one file for each noun."""
