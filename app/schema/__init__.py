@@ -1,1 +1,85 @@
-"""What may be asked: the graph, one file for each noun."""
+"""What may be asked: the graph, one file for each noun. This is its table of contents."""
+
+import asyncio
+from typing import Annotated
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from app.auth import Permission
+from app.errors import UserErrorCode, refuse
+from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
+from app.schema.campaigns import CampaignMutation, CampaignQuery
+from app.schema.context import Context, Info
+from app.schema.creators import CreatorMutation, CreatorQuery
+from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
+from app.schema.nodes import NODES, Node, find
+from app.schema.permissions import Needs
+from app.schema.programs import ProgramMutation, ProgramQuery
+from app.schema.scalars import SCALARS
+from app.schema.tracking_links import TrackingLinkMutation, TrackingLinkQuery
+
+__all__ = ["Context", "schema"]
+
+NODES_MAX = 100
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query(
+    ProgramQuery,
+    CampaignQuery,
+    CampaignLinkQuery,
+    CreatorQuery,
+    EnrollmentQuery,
+    TrackingLinkQuery,
+):
+    @strawberry.field(
+        description="Any object by its ID, or null if there is none that the caller may see.",
+        extensions=[Needs(Permission.READ_LINKS)],
+    )
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The object's ID.")],
+    ) -> Node | None:
+        return await find(info, id)
+
+    @strawberry.field(
+        description="Objects by their IDs in the order given, null where there is none that the "
+        "caller may see.",
+        extensions=[Needs(Permission.READ_LINKS)],
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(description="The objects' IDs, 100 at most."),
+        ],
+    ) -> list[Node | None] | None:
+        if len(ids) > NODES_MAX:
+            raise refuse(UserErrorCode.TOO_MANY, f"{NODES_MAX} IDs at most.", "ids")
+        return list(await asyncio.gather(*(find(info, id_) for id_ in ids)))
+
+
+@strawberry.type(
+    description="Everything that can be changed. A payload is null only when the server failed or "
+    "the caller may not call the field; what the caller can fix is in its `userErrors`."
+)
+class Mutation(
+    ProgramMutation,
+    CampaignMutation,
+    CampaignLinkMutation,
+    CreatorMutation,
+    EnrollmentMutation,
+    TrackingLinkMutation,
+):
+    pass
+
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    types=list(NODES.values()),
+    config=StrawberryConfig(scalar_map=SCALARS),
+)

@@ -1,0 +1,170 @@
+"""Clicks in a period: one shape for links and for everything that they add up to."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from app.errors import UserErrorCode, refuse
+from app.models import Program
+from app.resolvers import stats
+from app.schema.context import Info
+from app.schema.loaders import Measure
+from app.schema.scalars import TimeZone
+
+
+@strawberry.input(description="A stretch of days, both ends included.")
+class DateRangeInput:
+    from_: date = strawberry.field(name="from", description="The first day.")
+    to: date = strawberry.field(description="The last day.")
+
+
+@strawberry.input(description="A period to count. Give exactly one.", one_of=True)
+class StatsRangeInput:
+    last_days: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="This many days up to and including today, 1 to 3660.",
+    )
+    between: DateRangeInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Between two days."
+    )
+
+
+RangeArgument = Annotated[
+    StatsRangeInput | None,
+    strawberry.argument(description="The period, in calendar days of the time zone."),
+]
+ZoneArgument = Annotated[
+    TimeZone | None,
+    strawberry.argument(
+        description="Whose days to use, in the period and the series. The default is the program's."
+    ),
+]
+
+
+@strawberry.type(description="Excluded hits of one reason.")
+class ExcludedHits:
+    reason: str = strawberry.field(
+        description="Why these are not clicks, like `head`, `prefetch` or `bot:…`."
+    )
+    hits: int = strawberry.field(description="How many there were.")
+
+
+@strawberry.type(description="The counts of one step of time.")
+class StatsPoint:
+    start: datetime = strawberry.field(description="When the step begins.")
+    end: datetime = strawberry.field(
+        description="When the step ends, which is when the next one begins."
+    )
+    clicks: int = strawberry.field(description="Clicks by people.")
+    unique_clicks: int = strawberry.field(description="Unique clicks by people.")
+    excluded_clicks: int = strawberry.field(description="Hits that are not clicks.")
+
+
+@strawberry.type(
+    description="Counted clicks of something in a period. Sums over links equal their campaign's "
+    "figures, and sums over campaigns their program's."
+)
+class Stats:
+    from_: date | None = strawberry.field(
+        name="from", description="The first day counted, or null for the beginning of time."
+    )
+    to: date = strawberry.field(description="The last day counted.")
+    time_zone: TimeZone = strawberry.field(description="Whose days these are.")
+    clicks: int = strawberry.field(description="Clicks by people.")
+    unique_clicks: int = strawberry.field(
+        description="Clicks by people with no earlier unique click by the same visitor on the "
+        "same link within the program's window, 30 minutes by default."
+    )
+    suspect_clicks: int = strawberry.field(
+        description="Clicks that lack what browsers send along: a part of `clicks`."
+    )
+    excluded_clicks: int = strawberry.field(
+        description="Hits by bots, previews and prefetches, which are in no other figure."
+    )
+    hits_after_archive: int = strawberry.field(
+        description="Hits on links after they were archived, which are in no other figure."
+    )
+    scope: strawberry.Private[stats.Scope]
+    key: strawberry.Private[int]
+    period: strawberry.Private[stats.Period]
+
+    @strawberry.field(
+        description="The excluded hits by reason, most first. They add up to `excludedClicks`.",
+        metadata={"cost": 5},
+    )
+    async def excluded_by_reason(self, info: Info) -> list[ExcludedHits]:
+        measure = Measure(self.scope, self.period)
+        found = await info.context.loaders.excluded.load((measure, self.key))
+        return [ExcludedHits(reason=reason, hits=hits) for reason, hits in (found or {}).items()]
+
+    @strawberry.field(
+        description="The same counts in steps of time, oldest first, with zeros where nothing "
+        "happened. All time begins with the first hit. At most 1000 steps, or the request is "
+        "refused.",
+        metadata={"cost": 10},
+    )
+    async def time_series(
+        self,
+        info: Info,
+        granularity: Annotated[
+            stats.Granularity, strawberry.argument(description="The length of a step.")
+        ] = stats.Granularity.DAY,
+    ) -> list[StatsPoint]:
+        measure = Measure(self.scope, self.period, granularity)
+        found = await info.context.loaders.series.load((measure, self.key))
+        return [
+            StatsPoint(
+                start=step.start,
+                end=step.end,
+                clicks=step.counts.clicks,
+                unique_clicks=step.counts.unique_clicks,
+                excluded_clicks=step.counts.excluded_hits,
+            )
+            for step in found or ()
+        ]
+
+
+async def measure(
+    info: Info,
+    scope: stats.Scope,
+    row: Any,
+    range_: StatsRangeInput | None,
+    time_zone: str | None,
+) -> Stats:
+    """The counts of a row of the database, in the period that was asked for."""
+    period = await _period(info, row, range_, time_zone)
+    counts = await info.context.loaders.counts.load((Measure(scope, period), row.id))
+    counts = counts or stats.NOTHING
+    return Stats(
+        from_=period.first,
+        to=period.last,
+        time_zone=TimeZone(period.zone.key),
+        clicks=counts.clicks,
+        unique_clicks=counts.unique_clicks,
+        suspect_clicks=counts.suspect_clicks,
+        excluded_clicks=counts.excluded_hits,
+        hits_after_archive=counts.hits_after_archive,
+        scope=scope,
+        key=row.id,
+        period=period,
+    )
+
+
+async def _period(
+    info: Info, row: Any, range_: StatsRangeInput | None, time_zone: str | None
+) -> stats.Period:
+    if time_zone is None:
+        program = row
+        if not isinstance(row, Program):
+            program = await info.context.loaders.row(Program).load(row.program_id)
+        time_zone = program.time_zone if program is not None else "UTC"
+    zone = ZoneInfo(time_zone)
+    if range_ is None:
+        return stats.all_time(zone, now=info.context.now)
+    if range_.last_days:
+        return stats.last_days(range_.last_days, zone, now=info.context.now)
+    if range_.between:
+        return stats.between(range_.between.from_, range_.between.to, zone)
+    raise refuse(UserErrorCode.INVALID, "Give `lastDays` from 1, or `between`.", "range")

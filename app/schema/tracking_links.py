@@ -1,0 +1,384 @@
+"""Tracking links in the graph: what is shared and clicked."""
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app import models
+from app.auth import Permission
+from app.resolvers import pages, tracking_links
+from app.resolvers.change import Change
+from app.resolvers.stats import Scope
+from app.schema.connections import (
+    After,
+    ArchiveState,
+    Before,
+    Connection,
+    First,
+    Last,
+    OrderDirection,
+    connect,
+    keys,
+    ordered,
+    texts,
+)
+from app.schema.context import Info
+from app.schema.creators import Creator
+from app.schema.enums import publish
+from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
+from app.schema.nodes import NODES, Archivable, Measurable, node
+from app.schema.permissions import Needs
+from app.schema.scalars import URL
+
+if TYPE_CHECKING:
+    from app.schema.campaign_links import CampaignLink
+    from app.schema.campaigns import Campaign
+    from app.schema.enrollments import Enrollment
+
+CAMPAIGNS = strawberry.lazy("app.schema.campaigns")
+CAMPAIGN_LINKS = strawberry.lazy("app.schema.campaign_links")
+ENROLLMENTS = strawberry.lazy("app.schema.enrollments")
+
+
+class TrackingLinkLevel(Enum):
+    """Its values are what the resolvers' filter takes for `is_campaign_level`."""
+
+    CAMPAIGN = True
+    CREATOR = False
+
+
+publish(
+    TrackingLinkLevel,
+    "Where a tracking link comes from.",
+    {
+        "CAMPAIGN": "Generated from a campaign link.",
+        "CREATOR": "Made for one creator, with its own destination and labels.",
+    },
+)
+
+
+@strawberry.type(description="Where a link led, and from when.")
+class LinkDestination:
+    version: int = strawberry.field(description="Counts up from 1 with each new destination.")
+    url: URL = strawberry.field(description="The destination.")
+    at: datetime = strawberry.field(description="Since when.")
+
+
+@node
+@strawberry.type(
+    description="A unique link of one creator in one campaign. It is never deleted, only archived."
+)
+class TrackingLink(Archivable, Measurable):
+    prefix = "lnk"
+    model = models.TrackingLink
+    scope = Scope.TRACKING_LINK
+
+    code: str = strawberry.field(description="The code in the short URL, unique for ever.")
+    destination_url: URL = strawberry.field(description="Where the link leads.")
+    level: TrackingLinkLevel = strawberry.field(
+        description="Whether it comes from a campaign link or was made for the creator alone."
+    )
+    created_at: datetime = strawberry.field(description="When it was created.")
+
+    @classmethod
+    def of(cls, row: models.TrackingLink) -> "TrackingLink":
+        return cls(
+            id=cls.id_of(row),
+            row=row,
+            code=row.code,
+            destination_url=URL(row.destination_url),
+            level=TrackingLinkLevel(row.campaign_link_id is not None),
+            created_at=row.created_at,
+            archived_at=row.archived_at,
+        )
+
+    @strawberry.field(description="The URL to share.")
+    def short_url(self, info: Info) -> URL:
+        return URL(f"{info.context.settings.base_url}/{self.row.code}")
+
+    @strawberry.field(
+        description="What tells this link from others with the same destination. Empty on a "
+        "campaign-level link."
+    )
+    async def labels(self, info: Info) -> list[str]:
+        return await info.context.loaders.labels.load(self.row.id) or []
+
+    @strawberry.field(
+        description="Where it has led so far, newest first, 100 at most. Each click keeps the one "
+        "that it was sent to."
+    )
+    async def destinations(self, info: Info) -> list[LinkDestination]:
+        found = await info.context.loaders.destinations.load(self.row.id)
+        return [
+            LinkDestination(version=each.version, url=URL(each.url), at=each.at) for each in found
+        ]
+
+    @strawberry.field(
+        description="The campaign link it was generated from, or null on a creator-level link."
+    )
+    async def campaign_link(self, info: Info) -> Annotated["CampaignLink", CAMPAIGN_LINKS] | None:
+        return await NODES["cml"].load(info, self.row.campaign_link_id)
+
+    @strawberry.field(description="The creator's place in the campaign.")
+    async def enrollment(self, info: Info) -> Annotated["Enrollment", ENROLLMENTS]:
+        return await NODES["enr"].load(info, self.row.enrollment_id)
+
+    @strawberry.field(description="The campaign.")
+    async def campaign(self, info: Info) -> Annotated["Campaign", CAMPAIGNS]:
+        return await NODES["cmp"].load(info, self.row.campaign_id)
+
+    @strawberry.field(description="The creator.")
+    async def creator(self, info: Info) -> Creator:
+        return await Creator.load(info, self.row.creator_id)
+
+    @strawberry.field(
+        description="The link made in place of this one, if any. This one does not forward to it."
+    )
+    async def replaced_by(
+        self, info: Info
+    ) -> Annotated["TrackingLink", strawberry.lazy("app.schema.tracking_links")] | None:
+        row = await info.context.loaders.replacement.load(self.row.id)
+        return None if row is None else TrackingLink.of(row)
+
+    @strawberry.field(description="The archived link that this one was made in place of, if any.")
+    async def replaces(
+        self, info: Info
+    ) -> Annotated["TrackingLink", strawberry.lazy("app.schema.tracking_links")] | None:
+        return await TrackingLink.load(info, self.row.replaces_id)
+
+
+@strawberry.input(description="Which tracking links to list. All given conditions must hold.")
+class TrackingLinkFilterInput:
+    archived: ArchiveState = strawberry.field(
+        default=ArchiveState.ACTIVE, description="Which of them to list by archive state."
+    )
+    creator_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of these creators, 100 at most."
+    )
+    campaign_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those in these campaigns, 100 at most."
+    )
+    campaign_link_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of these campaign links, 100 at most."
+    )
+    level: TrackingLinkLevel | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of this level."
+    )
+    labels: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those that carry all of these labels."
+    )
+    query: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those whose code or destination contains this text, ignoring case.",
+    )
+
+    def as_filter(self) -> tracking_links.Filter:
+        return tracking_links.Filter(
+            archived=self.archived.value,
+            creator_ids=keys("crt", self.creator_ids, "creator_ids"),
+            campaign_ids=keys("cmp", self.campaign_ids, "campaign_ids"),
+            campaign_link_ids=keys("cml", self.campaign_link_ids, "campaign_link_ids"),
+            is_campaign_level=self.level.value if self.level else None,
+            labels=texts(self.labels, "labels") or (),
+            query=self.query or None,
+        )
+
+
+class TrackingLinkOrderField(Enum):
+    CREATED_AT = pages.NEWEST_FIRST
+    CODE = pages.Order("CODE", "code")
+
+
+publish(
+    TrackingLinkOrderField,
+    "What tracking links can be ordered by.",
+    {"CREATED_AT": "When it was created.", "CODE": "The code in the short URL."},
+)
+
+
+@strawberry.input(description="How to order tracking links.")
+class TrackingLinkOrderInput:
+    field: TrackingLinkOrderField = strawberry.field(
+        default=TrackingLinkOrderField.CREATED_AT, description="What to order by."
+    )
+    direction: OrderDirection = strawberry.field(
+        default=OrderDirection.DESC, description="The direction."
+    )
+
+    def as_order(self) -> pages.Order:
+        return ordered(self.field.value, self.direction)
+
+
+@strawberry.input(description="Which tracking link. Give exactly one.", one_of=True)
+class TrackingLinkByInput:
+    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The ID.")
+    code: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The code in the short URL, in upper or lower case."
+    )
+
+
+@strawberry.input(description="What `createTrackingLink` takes.")
+class CreateTrackingLinkInput:
+    enrollment_id: strawberry.ID = strawberry.field(
+        description="The creator's place in the campaign."
+    )
+    destination_url: str = strawberry.field(
+        description="Where the link leads: an http or https URL, or one without a scheme for https."
+    )
+    labels: list[str] = strawberry.field(
+        default_factory=list,
+        description="What tells this link from others with the same destination: 10 at most.",
+    )
+    code: str | None = strawberry.field(
+        default=None,
+        description="A code of the caller's choice: 3 to 64 of a-z, 0-9, `-` and `_`, never used "
+        "before. A random one when left out.",
+    )
+
+
+@strawberry.type(description="What `createTrackingLink` answers.")
+class CreateTrackingLinkPayload:
+    tracking_link: TrackingLink | None = outcome("The new link, or null if there are errors.")
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="What `updateTrackingLink` takes. What is left out stays.")
+class UpdateTrackingLinkInput:
+    id: strawberry.ID = strawberry.field(description="The link to change.")
+    destination_url: strawberry.Maybe[str] = strawberry.field(
+        description="A new destination. Not on a campaign-level link."
+    )
+    labels: strawberry.Maybe[list[str]] = strawberry.field(
+        description="New labels in place of the old."
+    )
+
+
+@strawberry.type(description="What `updateTrackingLink` answers.")
+class UpdateTrackingLinkPayload:
+    tracking_link: TrackingLink | None = outcome(
+        "The link as it is now, or null if there are errors."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="What `archiveTrackingLink` takes.")
+class ArchiveTrackingLinkInput:
+    id: strawberry.ID = strawberry.field(description="The link to archive.")
+
+
+@strawberry.type(description="What `archiveTrackingLink` answers.")
+class ArchiveTrackingLinkPayload:
+    tracking_link: TrackingLink | None = outcome("The archived link, or null if there are errors.")
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(
+    description="What `replaceTrackingLink` takes. What is left out is as on the old link."
+)
+class ReplaceTrackingLinkInput:
+    id: strawberry.ID = strawberry.field(
+        description="The link to replace. It is archived, unless it is already."
+    )
+    destination_url: strawberry.Maybe[str] = strawberry.field(
+        description="Where the new link leads. Not for a campaign-level link."
+    )
+    labels: strawberry.Maybe[list[str]] = strawberry.field(description="The new link's labels.")
+    code: strawberry.Maybe[str | None] = strawberry.field(
+        description="A code of the caller's choice, never used before."
+    )
+
+
+@strawberry.type(description="What `replaceTrackingLink` answers.")
+class ReplaceTrackingLinkPayload:
+    tracking_link: TrackingLink | None = outcome("The new link, or null if there are errors.")
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.type
+class TrackingLinkQuery:
+    @strawberry.field(
+        description="A tracking link by one of its keys.",
+        extensions=[Needs(Permission.READ_LINKS)],
+    )
+    async def tracking_link(
+        self,
+        info: Info,
+        by: Annotated[TrackingLinkByInput, strawberry.argument(description="Which link.")],
+    ) -> TrackingLink | None:
+        if by.id:
+            return await TrackingLink.find(info, by.id)
+        async with info.context.database.reading() as session:
+            row = await tracking_links.by_code(session, info.context.viewer, by.code or "")
+        return None if row is None else TrackingLink.of(row)
+
+    @strawberry.field(
+        description="All tracking links that the caller may see.",
+        extensions=[Needs(Permission.READ_LINKS)],
+    )
+    async def tracking_links(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: TrackingLinkFilterInput | None = None,
+        order_by: TrackingLinkOrderInput | None = None,
+    ) -> Connection[TrackingLink] | None:
+        return await connect(
+            info,
+            "lnk",
+            tracking_links.listed,
+            filter.as_filter() if filter else tracking_links.Filter(),
+            (first, after, last, before),
+            order=order_by.as_order() if order_by else pages.NEWEST_FIRST,
+        )
+
+
+@strawberry.type
+class TrackingLinkMutation:
+    @mutation(
+        "Create a creator-level tracking link. It works at once, whatever the creator's stage."
+    )
+    async def create_tracking_link(
+        self, change: Change, input: CreateTrackingLinkInput
+    ) -> CreateTrackingLinkPayload:
+        link = await tracking_links.create(
+            change,
+            key("enr", input.enrollment_id),
+            destination_url=input.destination_url,
+            labels=input.labels,
+            code=input.code,
+        )
+        return CreateTrackingLinkPayload(tracking_link=TrackingLink.of(link))
+
+    @mutation(
+        "Change a creator-level tracking link. A campaign-level one is changed through its "
+        "campaign link."
+    )
+    async def update_tracking_link(
+        self, change: Change, input: UpdateTrackingLinkInput
+    ) -> UpdateTrackingLinkPayload:
+        link = await tracking_links.update(change, key("lnk", input.id), given(input))
+        return UpdateTrackingLinkPayload(tracking_link=TrackingLink.of(link))
+
+    @mutation(
+        "Archive a tracking link, for good. It stops working at once. Again, it changes nothing."
+    )
+    async def archive_tracking_link(
+        self, change: Change, input: ArchiveTrackingLinkInput
+    ) -> ArchiveTrackingLinkPayload:
+        link = await tracking_links.archive(change, key("lnk", input.id))
+        return ArchiveTrackingLinkPayload(tracking_link=TrackingLink.of(link))
+
+    @mutation(
+        "Archive a link and make a new one in its place, under a new code. The old one stays "
+        "archived and does not forward."
+    )
+    async def replace_tracking_link(
+        self, change: Change, input: ReplaceTrackingLinkInput
+    ) -> ReplaceTrackingLinkPayload:
+        link = await tracking_links.replace(change, key("lnk", input.id), given(input))
+        return ReplaceTrackingLinkPayload(tracking_link=TrackingLink.of(link))
