@@ -159,27 +159,30 @@ def is_live(key: ApiKey, *, now: datetime) -> bool:
 
 def sees(viewer: Viewer, model: type[SQLModel]) -> ColumnElement[bool]:
     """The condition for a row of this table to exist as far as the viewer can tell."""
-    if model is Program:
-        return true() if viewer.program_id is None else col(Program.id) == viewer.program_id
     if model is StageChange:
         enrollments = select(Enrollment.id).where(sees(viewer, Enrollment))
         return col(StageChange.enrollment_id).in_(enrollments)
+    if viewer.program_id is None:
+        return true()
     columns: Any = model
-    conditions: ColumnElement[bool] = true()
-    if viewer.program_id is not None:
-        conditions = col(columns.program_id) == viewer.program_id
+    program = col(Program.id) if model is Program else col(columns.program_id)
+    of_program: ColumnElement[bool] = program == viewer.program_id
     if viewer.campaign_ids is None:
-        return conditions
+        return of_program
+    return of_program & _among_campaigns(model, viewer.campaign_ids)
+
+
+def _among_campaigns(model: type[SQLModel], campaign_ids: frozenset[int]) -> ColumnElement[bool]:
+    if model is Program:
+        return true()
     if model is Creator:
         enrolled = select(Enrollment.creator_id).where(
-            col(Enrollment.campaign_id).in_(viewer.campaign_ids)
+            col(Enrollment.campaign_id).in_(campaign_ids)
         )
-        return conditions & col(Creator.id).in_(enrolled)
-    if model is Campaign:
-        return conditions & col(Campaign.id).in_(viewer.campaign_ids)
-    if hasattr(columns, "campaign_id"):
-        return conditions & col(columns.campaign_id).in_(viewer.campaign_ids)
-    return false()  # what belongs to no campaign is not for a key of some campaigns
+        return col(Creator.id).in_(enrolled)
+    column: Any = Campaign.id if model is Campaign else getattr(model, "campaign_id", None)
+    # What belongs to no campaign is not for a key of some campaigns.
+    return false() if column is None else col(column).in_(campaign_ids)
 
 
 def visible(viewer: Viewer, model: type[Model]) -> SelectOfScalar[Model]:

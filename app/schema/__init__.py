@@ -13,6 +13,7 @@ from app.schema.campaigns import CampaignMutation, CampaignQuery
 from app.schema.context import Context, Info
 from app.schema.creators import CreatorMutation, CreatorQuery
 from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
+from app.schema.keys import KeyMutation, KeyQuery
 from app.schema.nodes import NODES, Node, find
 from app.schema.permissions import Needs
 from app.schema.programs import ProgramMutation, ProgramQuery
@@ -32,6 +33,7 @@ class Query(
     CreatorQuery,
     EnrollmentQuery,
     TrackingLinkQuery,
+    KeyQuery,
 ):
     @strawberry.field(
         description="Any object by its ID, or null if there is none that the caller may see.",
@@ -73,6 +75,7 @@ class Mutation(
     CreatorMutation,
     EnrollmentMutation,
     TrackingLinkMutation,
+    KeyMutation,
 ):
     pass
 

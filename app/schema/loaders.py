@@ -15,7 +15,8 @@ from strawberry.dataloader import DataLoader
 
 from app.auth import Viewer, visible
 from app.database import Database, ReadSession
-from app.models import LinkDestination, TrackingLink
+from app.models import TrackingLink
+from app.resolvers import keys as api_keys
 from app.resolvers import pages, stats, tracking_links
 
 Key = TypeVar("Key", bound=Hashable)
@@ -57,8 +58,9 @@ class Loaders:
         self.counts = self._grouped(self._counts)
         self.excluded = self._grouped(self._excluded)
         self.series = self._grouped(self._series)
-        self.labels = self._each(self._labels)
-        self.destinations = self._each(self._destinations)
+        self.labels = self._each(tracking_links.labels)
+        self.key_campaigns = self._each(api_keys.campaigns)
+        self.destinations = self._each(tracking_links.destinations)
         self.replacement = self._each(self._replacements)
 
     def row(self, model: type[Row]) -> "DataLoader[int, Row | None]":
@@ -149,14 +151,6 @@ class Loaders:
         return await stats.series(
             session, self._viewer, measure.scope, keys, measure.period, measure.granularity
         )
-
-    async def _labels(self, session: ReadSession, keys: Sequence[int]) -> dict[int, list[str]]:
-        return await tracking_links.labels(session, keys)
-
-    async def _destinations(
-        self, session: ReadSession, keys: Sequence[int]
-    ) -> dict[int, list[LinkDestination]]:
-        return await tracking_links.destinations(session, keys)
 
     async def _replacements(
         self, session: ReadSession, keys: Sequence[int]

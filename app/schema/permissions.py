@@ -11,15 +11,17 @@ from app.schema.context import Info
 
 
 class Needs(FieldExtension):
-    """Refuses a field to roles without this permission. Every field of the root has one."""
+    """Refuses a field to roles without this permission. Every field of the root has one; None
+    is for what every key may ask."""
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission | None) -> None:
         self.permission = permission
 
     async def resolve_async(
         self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
     ) -> Any:
-        check(info, self.permission)
+        if self.permission is not None:
+            check(info, self.permission)
         return await next_(source, info, **arguments)
 
 
