@@ -12,21 +12,25 @@ by `visible`, which every select of a tenant's table passes through. An id that 
 visible is answered exactly like one that does not exist.
 """
 
+import asyncio
+import logging
 import secrets
 import zlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, TypeVar
 
-from sqlalchemy import false, true
+from sqlalchemy import false, func, true, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.database import ReadSession
+from app.database import Database
 from app.models import (
     ApiKey,
     ApiKeyCampaign,
@@ -46,6 +50,9 @@ _KID_LENGTH = 8
 _SECRET_LENGTH = 43  # 62^43 > 2^256
 _CHECKSUM_LENGTH = 6  # 62^6 > 2^32
 LAST_USED_GRAIN = timedelta(minutes=1)
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+logger = logging.getLogger(__name__)
 
 
 class Permission(Enum):
@@ -129,28 +136,63 @@ def parse_key(text: str) -> tuple[str, bytes] | None:
     return parts[1], sha256(parts[2].encode()).digest()
 
 
-async def viewer_of(session: ReadSession, text: str, *, now: datetime) -> Viewer | None:
-    """Who this key stands for, or None: mistyped, unknown, wrong, expired and revoked alike."""
-    parsed = parse_key(text)
-    if parsed is None:
-        return None
-    kid, secret_hash = parsed
-    key = (await session.exec(select(ApiKey).where(ApiKey.kid == kid))).one_or_none()
-    # Compared against something even when there is no such key: as slow, as silent.
-    stored = key.secret_hash if key is not None else bytes(32)
-    if not compare_digest(stored, secret_hash) or key is None or not is_live(key, now=now):
-        return None
-    campaign_ids = (
-        await session.exec(
-            select(ApiKeyCampaign.campaign_id).where(ApiKeyCampaign.key_id == key.id)
+class Authenticator:
+    """Knows who a key stands for, and keeps when each was last used, to the minute.
+
+    Asked anew at every request: a key that was revoked is refused at the next one, in every
+    worker.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, text: str, *, now: datetime) -> Viewer | None:
+        """Who is asking, or None: mistyped, unknown, wrong, expired and revoked alike."""
+        parsed = parse_key(text)
+        if parsed is None:
+            return None
+        kid, secret_hash = parsed
+        async with self._database.reading() as session:
+            key = (await session.exec(select(ApiKey).where(ApiKey.kid == kid))).one_or_none()
+            # Compared against something even when there is no such key: as slow, as silent.
+            stored = key.secret_hash if key is not None else bytes(32)
+            if not compare_digest(stored, secret_hash) or key is None or not is_live(key, now=now):
+                return None
+            limited = select(ApiKeyCampaign.campaign_id).where(ApiKeyCampaign.key_id == key.id)
+            campaign_ids = frozenset((await session.exec(limited)).all())
+        if key.last_used_at is None or now - key.last_used_at >= LAST_USED_GRAIN:
+            self._later(self._used(key.id, now))
+        return Viewer(
+            role=key.role,
+            program_id=key.program_id,
+            key_id=key.id,
+            campaign_ids=campaign_ids or None,
         )
-    ).all()
-    return Viewer(
-        role=key.role,
-        program_id=key.program_id,
-        key_id=key.id,
-        campaign_ids=frozenset(campaign_ids) or None,
-    )
+
+    async def _used(self, key_id: int, now: datetime) -> None:
+        try:
+            async with self._database.writing() as session:
+                await session.exec(
+                    update(ApiKey)
+                    .where(
+                        col(ApiKey.id) == key_id,
+                        func.coalesce(ApiKey.last_used_at, NEVER) < now,
+                    )
+                    .values(last_used_at=now)
+                )
+        except SQLAlchemyError:
+            # Nobody waits for this, and nothing depends on it.
+            logger.warning("could not keep when an API key was last used", exc_info=True)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)  # or the event loop would drop it half done
+        task.add_done_callback(self._under_way.discard)
+
+    async def close(self) -> None:
+        """Wait for what is still being written."""
+        await asyncio.gather(*self._under_way)
 
 
 def is_live(key: ApiKey, *, now: datetime) -> bool:

@@ -4,15 +4,17 @@ Each command imports what it needs itself, so that ``--help`` answers at once.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from pydantic import ValidationError
 
 from app.errors import Refused
+from app.ids import decode, encode
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,3 +42,158 @@ def main() -> None:
             where = f" ({'.'.join(fault.path)})" if fault.path else ""
             typer.echo(f"{fault.message}{where}", err=True)
         sys.exit(1)
+    except ValidationError as invalid:
+        for error in invalid.errors():
+            name = "_".join(("TRACKLINKS", *map(str, error["loc"]))).upper()
+            typer.echo(f"{name}: {error['msg']}.", err=True)
+        sys.exit(2)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="How many server processes.")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="With a demo program, its key, and GraphiQL.")
+    ] = False,
+) -> None:
+    """Serve the redirect, the graph and the pages."""
+    from app.serving import serve as run
+
+    chosen = {"HOST": host, "PORT": port, "WORKERS": workers, "DEMO": demo or None}
+    for name, value in chosen.items():
+        if value is not None:
+            os.environ[f"TRACKLINKS_{name}"] = str(value)  # the workers read it there
+    if "TRACKLINKS_BASE_URL" not in os.environ:
+        settings = Settings()
+        os.environ["TRACKLINKS_BASE_URL"] = f"http://{settings.host}:{settings.port}"
+    run(Settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema. Serving does so too."""
+    from app.migrations import upgrade
+
+    asyncio.run(upgrade(Settings().database))
+    typer.echo("The database is up to date.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the graph's schema, as it is published in schema.graphql."""
+    from app.schema import published
+
+    typer.echo(published(), nl=False)
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="A name to know it by.")],
+    role: Annotated[str, typer.Option(help="ADMIN, MANAGER, ANALYST, PARTNER or CONVERSIONS.")],
+    program: Annotated[
+        str | None,
+        typer.Option(help="The program's ID. Without: the installation's own key, ADMIN only."),
+    ] = None,
+    campaign: Annotated[
+        list[str] | None, typer.Option(help="Limit it to this campaign's ID; may be repeated.")
+    ] = None,
+    expires: Annotated[
+        datetime | None, typer.Option(help="When it stops working by itself, in UTC.")
+    ] = None,
+) -> None:
+    """Make an API key and print it, this once."""
+    from app.models import Role
+    from app.resolvers import keys
+
+    if role not in Role.__members__:
+        raise typer.BadParameter(f"must be one of {', '.join(Role)}", param_hint="--role")
+
+    async def create(change: "Change") -> str:
+        _, text = await keys.create(
+            change,
+            name=name,
+            role=Role(role),
+            program_id=None if program is None else decode("prg", program) or 0,
+            campaign_ids=[decode("cmp", id_) for id_ in campaign or ()],
+            expires_at=None if expires is None else expires.replace(tzinfo=UTC),
+        )
+        return text
+
+    typer.echo(asyncio.run(_change(create)))
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """List all API keys, newest first. None of them can be read out again."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from app.models import ApiKey
+
+    async def load() -> list[ApiKey]:
+        from sqlmodel import col, select
+
+        from app.database import Database
+
+        database = Database(Settings().database)
+        try:
+            async with database.reading() as session:
+                newest = select(ApiKey).order_by(col(ApiKey.created_at).desc())
+                return list((await session.exec(newest)).all())
+        finally:
+            await database.close()
+
+    table = Table("ID", "Begins", "Name", "Role", "Program", "Created", "State", box=None)
+    for key in asyncio.run(load()):
+        state = "live"
+        if key.revoked_at is not None:
+            state = f"revoked {key.revoked_at:%Y-%m-%d}"
+        elif key.expires_at is not None:
+            past = key.expires_at <= datetime.now(UTC)
+            state = f"{'expired' if past else 'expires'} {key.expires_at:%Y-%m-%d}"
+        program = "(all)" if key.program_id is None else encode("prg", key.program_id)
+        table.add_row(
+            encode("key", key.id),
+            f"tl_{key.kid}_",
+            key.name,
+            key.role,
+            program,
+            f"{key.created_at:%Y-%m-%d}",
+            state,
+        )
+    Console().print(table)
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    id: Annotated[str, typer.Argument(help="The key's ID, as `keys list` shows it.")],
+) -> None:
+    """Stop a key for good."""
+    from app.resolvers import keys
+
+    async def revoke(change: "Change") -> str:
+        key = await keys.revoke(change, decode("key", id))
+        return f"Revoked: {key.name}."
+
+    typer.echo(asyncio.run(_change(revoke)))
+
+
+async def _change(work: "Callable[[Change], Awaitable[Result]]") -> Result:
+    """Run one change as the operator, on a database that is up to date."""
+    from app.auth import OPERATOR
+    from app.database import Database
+    from app.main import destination_check
+    from app.migrations import upgrade
+    from app.resolvers.change import Change
+
+    settings = Settings()
+    await upgrade(settings.database)
+    database = Database(settings.database)
+    try:
+        async with database.writing() as session:
+            check = destination_check(settings)
+            return await work(Change(session, OPERATOR, datetime.now(UTC), check))
+    finally:
+        await database.close()
