@@ -1,0 +1,184 @@
+"""What tests say, in the product's words: a whole server on a fresh database, and its people."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.testclient import TestClient
+
+DESTINATION = "https://brand.example/summer-sale"
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
+)
+
+
+class Refusal(AssertionError):
+    """The graph answered with errors where the test expected none."""
+
+
+@dataclass
+class World:
+    """A brand's program on a running server, asked over HTTP with its own key."""
+
+    client: TestClient
+    key: str
+    drain: Callable[[], int]
+    program_id: str = ""
+    _names: int = field(default=0)
+
+    # Asking the graph.
+
+    def post(self, query: str, *, key: str | None = None, **variables: Any) -> Any:
+        """The HTTP answer to a query, whatever it is."""
+        return self.client.post(
+            "/graphql",
+            json={"query": query, "variables": variables},
+            headers={"Authorization": f"Bearer {key or self.key}"},
+        )
+
+    def ask(self, query: str, *, key: str | None = None, **variables: Any) -> Any:
+        """The data of an answer without errors."""
+        answer = self.post(query, key=key, **variables).json()
+        if "errors" in answer:
+            raise Refusal(answer["errors"])
+        return answer["data"]
+
+    def errors(self, query: str, *, key: str | None = None, **variables: Any) -> list[Any]:
+        """The top-level errors of an answer that must have some."""
+        answer = self.post(query, key=key, **variables).json()
+        assert answer.get("errors"), answer
+        return list(answer["errors"])
+
+    def change(self, name: str, select: str = "", *, key: str | None = None, **input: Any) -> Any:
+        """A mutation's payload, which may hold userErrors."""
+        type_ = f"{name[0].upper()}{name[1:]}Input"
+        query = (
+            f"mutation($input: {type_}!) {{ {name}(input: $input) "
+            f"{{ {select} userErrors {{ code message path }} }} }}"
+        )
+        return self.ask(query, key=key, input=input)[name]
+
+    def do(self, name: str, select: str, *, key: str | None = None, **input: Any) -> Any:
+        """A mutation's payload, which must hold none."""
+        payload = self.change(name, select, key=key, **input)
+        assert payload["userErrors"] == []
+        return payload
+
+    # People and campaigns.
+
+    def name(self, word: str) -> str:
+        self._names += 1
+        return f"{word}{self._names}"
+
+    def a_program(self, **values: Any) -> str:
+        values.setdefault("name", self.name("Brand "))
+        made = self.do("createProgram", "program { id }", **values)
+        return str(made["program"]["id"])
+
+    def a_campaign(self, **values: Any) -> str:
+        values.setdefault("programId", self.program_id)
+        values.setdefault("name", self.name("Summer "))
+        return str(self.do("createCampaign", "campaign { id }", **values)["campaign"]["id"])
+
+    def a_creator(self, **values: Any) -> str:
+        values.setdefault("programId", self.program_id)
+        values.setdefault("handle", self.name("ana"))
+        values.setdefault("displayName", "Ana")
+        return str(self.do("createCreator", "creator { id }", **values)["creator"]["id"])
+
+    def enroll(self, campaign: str, creators: Sequence[str], stage: str = "APPLIED") -> list[str]:
+        made = self.do(
+            "enrollCreators",
+            "results { enrollment { id } userErrors { message } }",
+            campaignId=campaign,
+            creatorIds=creators,
+            stage=stage,
+        )
+        return [result["enrollment"]["id"] for result in made["results"]]
+
+    def an_enrollment(self, campaign: str, stage: str = "APPLIED") -> str:
+        return self.enroll(campaign, [self.a_creator()], stage)[0]
+
+    def a_campaign_link(self, campaign: str, **values: Any) -> dict[str, Any]:
+        values.setdefault("name", self.name("Link "))
+        values.setdefault("destinationUrl", DESTINATION)
+        made = self.do(
+            "createCampaignLink",
+            "campaignLink { id name mergeTag destinationUrl } generatedTrackingLinks { id code }",
+            campaignId=campaign,
+            **values,
+        )
+        return {**made["campaignLink"], "made": made["generatedTrackingLinks"]}
+
+    def a_link(self, enrollment: str, **values: Any) -> dict[str, Any]:
+        values.setdefault("destinationUrl", DESTINATION)
+        made = self.do(
+            "createTrackingLink",
+            "trackingLink { id code shortUrl destinationUrl labels }",
+            enrollmentId=enrollment,
+            **values,
+        )
+        return dict(made["trackingLink"])
+
+    # Moving.
+
+    def promote(self, *enrollments: str) -> list[dict[str, Any]]:
+        """One result for each: its stage, its new links, its errors."""
+        return self._moved("promoteEnrollments", enrollmentIds=enrollments)
+
+    def move(self, stage: str, *enrollments: str) -> list[dict[str, Any]]:
+        return self._moved("moveEnrollments", enrollmentIds=enrollments, stage=stage)
+
+    def drop(self, *enrollments: str) -> list[dict[str, Any]]:
+        return self._moved("dropEnrollments", enrollmentIds=enrollments)
+
+    def _moved(self, name: str, **input: Any) -> list[dict[str, Any]]:
+        payload = self.do(
+            name,
+            "results { enrollment { id stage } generatedTrackingLinks { id code campaignLink { id } }"
+            " userErrors { code message path } }",
+            **input,
+        )
+        return [
+            {
+                "stage": result["enrollment"] and result["enrollment"]["stage"],
+                "links": result["generatedTrackingLinks"],
+                "errors": result["userErrors"],
+            }
+            for result in payload["results"]
+        ]
+
+    def links_of(self, enrollment: str, archived: str = "ALL") -> list[dict[str, Any]]:
+        """A creator's links in a campaign, oldest first."""
+        query = """query($id: ID!, $archived: ArchiveState!) { enrollment(id: $id) {
+            trackingLinks(first: 100, filter: {archived: $archived},
+                          orderBy: {field: CREATED_AT, direction: ASC}) {
+              nodes { id code shortUrl destinationUrl archivedAt labels
+                      campaignLink { id } stats { clicks uniqueClicks } } } } }"""
+        found = self.ask(query, id=enrollment, archived=archived)
+        return list(found["enrollment"]["trackingLinks"]["nodes"])
+
+    # Clicking and counting.
+
+    def click(self, code: str, *, method: str = "GET", ip: str = "203.0.113.7", **headers: str) -> Any:
+        """Follow a link as a person on a phone would, unless the headers say otherwise."""
+        sent = {"user-agent": PHONE, "x-forwarded-for": ip}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.request(method, f"/{code}", headers=sent, follow_redirects=False)
+
+    def numbers(self, id: str, fields: str = "clicks uniqueClicks") -> Any:
+        """The counts of anything that has some, once all that was clicked is counted."""
+        self.drain()
+        query = f"query($id: ID!) {{ node(id: $id) {{ ... on Measurable {{ stats {{ {fields} }} }} }} }}"
+        return self.ask(query, id=id)["node"]["stats"]
+
+
+def codes(errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The codes of userErrors or of top-level errors."""
+    return [error.get("code") or error["extensions"]["code"] for error in errors]
+
+
+def run(coroutine: Any) -> Any:
+    return asyncio.run(coroutine)
