@@ -6,11 +6,27 @@ The redirect stands first, in an outer router without middleware, so that nothin
 the graph or the pages can slow down or break a click. Everything else is behind it.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, Router
+
 from app import destinations
+from app.auth import Authenticator, Viewer
+from app.change_table import ChangeTable
+from app.clicks.keeper import RecorderKeeper
+from app.codes import RESERVED
+from app.database import Database
+from app.migrations import upgrade
+from app.redirect import Redirect
+from app.schema import Context, schema
 from app.settings import Settings
 
 
