@@ -15,53 +15,79 @@ class Settings(BaseSettings):
 
     # Where things are.
     data_dir: Path = Field(
-        Path(".data"), description="Folder of the embedded database, the click journal and caches."
+        default=Path(".data"),
+        description="Folder of the embedded database, the click journal and caches.",
     )
     database_url: SecretStr | None = Field(
-        None,
+        default=None,
         description="postgresql://… to use PostgreSQL. Empty: SQLite in the data folder.",
     )
     base_url: str = Field(
-        "http://127.0.0.1:8000",
+        default="http://127.0.0.1:8000",
         description="The public address of short links, scheme and host, without a path.",
     )
     own_hosts: list[str] = Field(
-        [],
+        default=[],
         description="Further host names of this server, refused as destinations like the one of "
         "base_url. A JSON list.",
     )
     allow_private_destinations: bool = Field(
-        False, description="Accept loopback, private and single-label hosts as destinations."
+        default=False,
+        description="Accept loopback, private and single-label hosts as destinations.",
     )
 
     # How it is served.
-    host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="How many server processes.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
+    workers: int = Field(default=1, ge=1, le=64, description="How many server processes.")
     trusted_proxies: list[str] = Field(
-        [],
+        default=[],
         description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto count. "
         "A JSON list.",
     )
     demo: bool = Field(
-        False, description="Demo mode: GraphiQL with a key and example tabs filled in."
+        default=False, description="Demo mode: GraphiQL with a key and example tabs filled in."
     )
-    graphiql: bool = Field(False, description="Serve GraphiQL at /graphql to browsers.")
+    graphiql: bool = Field(default=False, description="Serve GraphiQL at /graphql to browsers.")
 
     # The click path.
     recorder: Literal["process", "off"] = Field(
-        "process",
+        default="process",
         description="process: the server starts and watches one recorder for the machine. "
         "off: clicks stay in the journal until `tracklinks record` runs.",
     )
     journal_fsync: Literal["second", "always", "never"] = Field(
-        "second",
+        default="second",
         description="When the journal is forced to the disk. A crash of the process loses nothing "
         "with any of them; a power cut loses up to a second, nothing, or what the system had not "
         "yet written.",
     )
     journal_max_mb: int = Field(
-        1024, ge=64, description="How much disk the click journal may take before clicks are lost."
+        default=1024,
+        ge=64,
+        description="How much disk the click journal may take before clicks are lost.",
+    )
+    country_database: Path | None = Field(
+        default=None,
+        description="A MaxMind country database (.mmdb). With it each click keeps its country; the "
+        "address is looked up at the redirect and never written.",
+    )
+    duplicate_window_s: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="A visitor's next hit on the same link within so many seconds is a duplicate.",
+    )
+    excluded_networks: list[str] = Field(
+        default=[],
+        description="Addresses or networks whose hits are excluded: your own office, your "
+        "monitors. A JSON list.",
+    )
+    unknown_codes_per_minute: int = Field(
+        default=30,
+        ge=1,
+        description="How many unknown codes an address may ask one worker for; then 429. Codes "
+        "that exist always redirect.",
     )
 
     @field_validator("base_url")
