@@ -66,6 +66,31 @@ class Settings(BaseSettings):
         default=1024,
         ge=64,
         description="How much disk the click journal may take before clicks are lost.",
+<<<<<<< HEAD
+=======
+    )
+    country_database: Path | None = Field(
+        default=None,
+        description="A MaxMind country database (.mmdb). With it each click keeps its country; the "
+        "address is looked up at the redirect and never written.",
+    )
+    duplicate_window_s: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="A visitor's next hit on the same link within so many seconds is a duplicate.",
+    )
+    excluded_networks: list[str] = Field(
+        default=[],
+        description="Addresses or networks whose hits are excluded: your own office, your "
+        "monitors. A JSON list.",
+    )
+    unknown_codes_per_minute: int = Field(
+        default=30,
+        ge=1,
+        description="How many unknown codes an address may ask one worker for; then 429. Codes "
+        "that exist always redirect.",
+>>>>>>> click
     )
 
     @field_validator("base_url")

@@ -1,0 +1,87 @@
+"""Sees to it that this machine has a recorder for as long as it has a server."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+
+from app.clicks.recorder import Leadership
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+LAST_DRAIN_S = 10.0
+
+
+class RecorderKeeper:
+    """Every worker has one. Whoever first finds no recorder starts it; the lock decides."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._child: subprocess.Popen[bytes] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        self._look()
+        self._task = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """After the journal's close: the recorder drains it a last time, and ends."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._child is None or self._child.poll() is not None:
+            # Our last clicks would wait for the next start, if the recorder went before us.
+            if self._is_missing() and any((self._settings.data_dir / "journal").glob("*.jnl")):
+                self._start(parent=0)
+        elif self._child is not None:
+            self._child.terminate()
+        if self._child is not None:
+            await asyncio.to_thread(self._wait)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._look()
+
+    def _look(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            return
+        try:
+            if self._is_missing():
+                self._start()
+        except OSError as error:
+            log.warning("The recorder can't be started, clicks wait in the journal: %s", error)
+
+    def _is_missing(self) -> bool:
+        lock = Leadership(self._settings.data_dir)
+        is_free = lock.take()
+        lock.leave()
+        return is_free
+
+    def _start(self, *, parent: int | None = None) -> None:
+        """With a ``parent`` that it has not, it drains once and ends."""
+        settings = self._settings
+        environment = os.environ | {
+            "TRACKLINKS_DATA_DIR": str(settings.data_dir),
+            "TRACKLINKS_DUPLICATE_WINDOW_S": str(settings.duplicate_window_s),
+        }
+        if settings.database_url is not None:
+            environment["TRACKLINKS_DATABASE_URL"] = settings.database_url.get_secret_value()
+        self._child = subprocess.Popen(  # noqa: S603 - our own module
+            [
+                sys.executable,
+                "-m",
+                "app.clicks.recorder",
+                "--parent",
+                str(os.getpid() if parent is None else parent),
+            ],
+            env=environment,
+        )
+
+    def _wait(self) -> None:
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(LAST_DRAIN_S)

@@ -1,0 +1,213 @@
+"""Where a short code leads: the look-up of the redirect, without ORM.
+
+DESIGN
+------
+On SQLite the row is read in place, on a read-only connection and on the event loop: some
+microseconds, fewer than handing it to a thread costs. A bounded memory stands before it,
+which the change table keeps exact between processes: an entry is good while the slot of its
+code shows what it showed before the row was read.
+
+On PostgreSQL each request asks the primary, because other machines don't see the change
+table. When the database does not answer in time, the next second's requests don't wait for it.
+
+When the database can't be asked, the row that was last read serves, but only if the change
+table does not say that it may have changed: an archived link never redirects. What is then
+unknown is `LinksAway`, not absent.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+
+from app.change_table import WRITERS, ChangeTable, slot_of
+
+log = logging.getLogger(__name__)
+
+KEPT = 20_000
+# A reader of a database in WAL mode waits for nobody; this is for the moments of recovery.
+SQLITE_WAIT_S = 0.02
+POSTGRES_WAIT_S = 0.1
+POSTGRES_PAUSE_S = 1.0
+NEVER = -1  # no slot shows this
+
+FIND_LINK = """
+    SELECT id, program_id, destination_version, destination_url, archived_at IS NOT NULL
+    FROM tracking_link WHERE code = """
+
+
+class LinksAway(Exception):
+    """The database can't say now what this code leads to."""
+
+
+class Link:
+    """A row of a tracking link, as the redirect needs it."""
+
+    __slots__ = (
+        "answer",
+        "destination",
+        "id",
+        "is_archived",
+        "program",
+        "program_id",
+        "slot",
+        "stamp",
+        "version",
+    )
+
+    def __init__(self, row: Any, slot: int, stamp: int) -> None:
+        self.id: int = row[0]
+        self.program_id: int = row[1]
+        self.version: int = row[2]
+        self.destination: str = row[3]
+        self.is_archived: bool = bool(row[4])
+        self.program: bytes = b"\x08" + self.program_id.to_bytes(8)  # length-prefixed
+        # What the redirect prepares once for all who come.
+        self.answer: Any = None
+        self.slot = slot
+        self.stamp = stamp
+
+
+class Links(Protocol):
+    async def open(self) -> None: ...
+
+    def kept(self, code: bytes) -> Link | None:
+        """The link, if it is known without asking the database."""
+
+    async def find(self, code: bytes) -> Link | None:
+        """The link of a lower-case code, or None. Raises LinksAway."""
+
+    async def close(self) -> None: ...
+
+
+class _Kept:
+    """Two generations of rows: when the young one is full, what nobody asked for goes."""
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
+        self._young: dict[bytes, Link] = {}
+        self._old: dict[bytes, Link] = {}
+
+    def get(self, code: bytes) -> Link | None:
+        link = self._young.get(code)
+        if link is None:
+            link = self._old.get(code)
+            if link is not None:
+                self.put(code, link)
+        return link
+
+    def put(self, code: bytes, link: Link) -> None:
+        if len(self._young) >= self._most:
+            self._old, self._young = self._young, {}
+        self._young[code] = link
+
+    def drop(self, code: bytes) -> None:
+        self._young.pop(code, None)
+        self._old.pop(code, None)
+
+
+class SqliteLinks:
+    def __init__(self, path: Path, table: ChangeTable) -> None:
+        self._path = path
+        self._slots = table.slots
+        self._kept = _Kept()
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Nothing: the connection is made when it is needed, and again after a failure."""
+
+    def kept(self, code: bytes) -> Link | None:
+        link = self._kept.get(code)
+        return link if link is not None and self._slots[link.slot] == link.stamp else None
+
+    async def find(self, code: bytes) -> Link | None:
+        slot = slot_of(code.decode())
+        stamp = self._slots[slot]  # before the row: a change from here on voids the entry
+        try:
+            row = self._row(code.decode())
+        except sqlite3.Error as error:
+            log.warning("The database can't be read: %s", error)
+            self._connection = None
+            raise LinksAway from error
+        if row is None:
+            self._kept.drop(code)
+            return None
+        link = Link(row, slot, NEVER if stamp & WRITERS else stamp)
+        self._kept.put(code, link)
+        return link
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _row(self, code: str) -> Any:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                timeout=SQLITE_WAIT_S,
+            )
+            self._connection.execute("PRAGMA mmap_size = 268435456")
+        return self._connection.execute(FIND_LINK + "?", (code,)).fetchone()
+
+
+class PostgresLinks:
+    def __init__(self, url: str, table: ChangeTable) -> None:
+        self._url = url
+        self._slots = table.slots
+        self._kept = _Kept()
+        self._pool: asyncpg.Pool | None = None
+        self._ask_again_at = 0.0
+
+    async def open(self) -> None:
+        # No connection is made before it is needed: a server may start before its database.
+        self._pool = await asyncpg.create_pool(self._url, min_size=0, max_size=8)
+
+    def kept(self, code: bytes) -> Link | None:
+        return None
+
+    async def find(self, code: bytes) -> Link | None:
+        slot = slot_of(code.decode())
+        stamp = self._slots[slot]
+        try:
+            row = await self._row(code.decode())
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            link = self._kept.get(code)
+            if link is None or self._slots[link.slot] != link.stamp:
+                raise LinksAway from error
+            return link
+        if row is None:
+            self._kept.drop(code)
+            return None
+        link = Link(row, slot, NEVER if stamp & WRITERS else stamp)
+        self._kept.put(code, link)
+        return link
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    async def _row(self, code: str) -> Any:
+        now = time.monotonic()
+        if now < self._ask_again_at or self._pool is None:
+            raise TimeoutError
+        try:
+            async with asyncio.timeout(POSTGRES_WAIT_S):
+                return await self._pool.fetchrow(FIND_LINK + "$1", code)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._ask_again_at = now + POSTGRES_PAUSE_S
+            log.warning("PostgreSQL does not answer: the last known links serve. %r", error)
+            raise
+
+
+def open_links(database: str, table: ChangeTable) -> SqliteLinks | PostgresLinks:
+    """The look-up for a database's address, as ``Settings.database`` gives it."""
+    scheme, _, path = database.partition(":///")
+    return SqliteLinks(Path(path), table) if scheme == "sqlite" else PostgresLinks(database, table)

@@ -1,0 +1,149 @@
+"""Clicks into PostgreSQL: rows by COPY, counters by one statement each, one transaction."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from app.clicks import store
+from app.clicks.rollups import CLICK_COLUMNS, Judged, Seen, Tally, Visit, tally, visits_of
+from app.clicks.segments import Move
+
+WAIT_S = 10.0
+
+ADD_TO_QUARTER = store.ADD_TO_QUARTER.format(
+    values="SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::int[], "
+    "$6::int[], $7::int[])"
+)
+ADD_TO_REASON = store.ADD_TO_REASON.format(
+    values="SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::int[])"
+)
+KEEP_VISIT = store.KEEP_VISIT.format(
+    values="SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[])"
+)
+MOVE_POSITION = store.MOVE_POSITION.format(values="SELECT * FROM unnest($1::text[], $2::bigint[])")
+# Locked until COMMIT: whoever else would record these hits waits, and then finds them recorded.
+FIND_POSITIONS = """
+    SELECT segment, position FROM journal_position WHERE segment = ANY($1::text[])
+    ORDER BY segment FOR UPDATE
+"""
+BEGIN_SEGMENTS = """
+    INSERT INTO journal_position (segment, position) SELECT unnest($1::text[]), 0
+    ON CONFLICT DO NOTHING
+"""
+FIND_VISITS = """
+    SELECT link_id, visitor, last_ms, unique_ms
+    FROM visitor_link JOIN unnest($1::bigint[], $2::bytea[]) AS wanted (link_id, visitor)
+    USING (link_id, visitor)
+"""
+FIND_WINDOWS = """
+    SELECT id, unique_window_minutes FROM program WHERE id = ANY($1::bigint[])
+"""
+
+
+class PostgresStore:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._open: asyncpg.Connection | None = None
+
+    async def positions(self) -> dict[str, int]:
+        connection = await self._connection()
+        rows = await connection.fetch("SELECT segment, position FROM journal_position")
+        return {row[0]: row[1] for row in rows}
+
+    async def add(
+        self, hits: Sequence[Judged], moves: Sequence[Move], *, duplicate_ms: int, now_ms: int
+    ) -> bool:
+        connection = await self._connection()
+        async with connection.transaction():
+            segments = sorted(move.segment for move in moves)
+            await connection.execute(BEGIN_SEGMENTS, segments)
+            rows = await connection.fetch(FIND_POSITIONS, segments)
+            found = {row[0]: row[1] for row in rows}
+            if any(found[move.segment] != move.old for move in moves):
+                return False
+            result = tally(
+                hits,
+                await _seen(connection, visits_of(hits)),
+                await _windows_ms(connection, {hit.record.program_id for hit in hits}),
+                duplicate_ms=duplicate_ms,
+                now_ms=now_ms,
+            )
+            await _write(connection, result)
+            await connection.execute(
+                MOVE_POSITION, *_columns(2, [(m.segment, m.new) for m in moves])
+            )
+        return True
+
+    async def forget_segments(self, segments: Sequence[str]) -> None:
+        connection = await self._connection()
+        await connection.execute(
+            "DELETE FROM journal_position WHERE segment = ANY($1::text[])", list(segments)
+        )
+
+    async def forget_visits(self, before_ms: int) -> int:
+        connection = await self._connection()
+        done = await connection.execute(
+            "DELETE FROM visitor_link WHERE (link_id, visitor) IN "
+            "(SELECT link_id, visitor FROM visitor_link WHERE last_ms < $1 LIMIT $2)",
+            before_ms,
+            store.BATCH,
+        )
+        return int(done.rpartition(" ")[2])
+
+    async def forget_visitors(self, after: bytes, before: bytes) -> bytes | None:
+        connection = await self._connection()
+        found = await connection.fetch(
+            "SELECT id, visitor IS NULL FROM click WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3",
+            after,
+            before,
+            store.BATCH,
+        )
+        if not found:
+            return None
+        last: bytes = found[-1][0]
+        if not all(is_null for _, is_null in found):
+            await connection.execute(
+                "UPDATE click SET visitor = NULL "
+                "WHERE id > $1 AND id <= $2 AND visitor IS NOT NULL",
+                after,
+                last,
+            )
+        return last
+
+    async def close(self) -> None:
+        if self._open is not None:
+            self._open.terminate()
+            self._open = None
+
+    async def _connection(self) -> asyncpg.Connection:
+        if self._open is None or self._open.is_closed():
+            self._open = await asyncpg.connect(
+                self._url, timeout=WAIT_S, command_timeout=6 * WAIT_S
+            )
+        return self._open
+
+
+async def _seen(connection: asyncpg.Connection, visits: set[Visit]) -> dict[Visit, Seen]:
+    rows = await connection.fetch(FIND_VISITS, *_columns(2, sorted(visits)))
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+
+async def _windows_ms(connection: asyncpg.Connection, programs: set[int]) -> dict[int, int]:
+    rows = await connection.fetch(FIND_WINDOWS, list(programs))
+    return {row[0]: row[1] * 60_000 for row in rows}
+
+
+async def _write(connection: asyncpg.Connection, result: Tally) -> None:
+    await connection.copy_records_to_table("click", records=result.rows, columns=CLICK_COLUMNS)
+    # In order of their keys: two machines' recorders wait for each other, and never in a ring.
+    quarters = sorted((*key, *counts.values()) for key, counts in result.quarters.items())
+    await connection.execute(ADD_TO_QUARTER, *_columns(7, quarters))
+    reasons = sorted((*key, hits) for key, hits in result.reasons.items())
+    await connection.execute(ADD_TO_REASON, *_columns(4, reasons))
+    visits = sorted((*visit, *seen) for visit, seen in result.visits.items())
+    await connection.execute(KEEP_VISIT, *_columns(4, visits))
+
+
+def _columns(width: int, rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    """Rows as the arrays that ``unnest`` makes rows of again."""
+    return [[row[column] for row in rows] for column in range(width)]

@@ -1,0 +1,248 @@
+"""Moves hits from the journal into the database, each exactly once.
+
+DESIGN
+------
+One process for each machine, beside the workers and not inside one: a thread would take a
+third of their speed. Who holds ``recorder.lock`` is the recorder. It reads every segment from
+its position on, judges the hits, and in one transaction writes clicks, counters, visits and
+the new positions, which the transaction has compared with the ones that were read from. So a
+crash anywhere, or a second recorder, neither loses a hit nor counts one twice; and a database
+that is locked or away only makes the journal longer.
+
+A segment that is passed and that nobody appends to is deleted, and only then its position:
+the other way round, a crash between the two would record it again.
+
+What keeps visitors private is done here too, in small batches between the drains: visits are
+forgotten after 24 hours, visitors' hashes and their day's key after 48.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import asyncpg
+
+from app.clicks.classifier import Hit, describe, judge, referrer_host
+from app.clicks.postgres_store import PostgresStore
+from app.clicks.queries import utm
+from app.clicks.records import Record
+from app.clicks.rollups import VISIT_MS, VISITOR_MS, Judged
+from app.clicks.segments import Segments
+from app.clicks.sqlite_store import SqliteStore
+from app.clicks.store import BATCH, Store
+from app.clicks.visitors import DayKeys
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BATCH_HITS = 2_000
+IDLE_S = 0.25
+AWAY_S = 1.0
+HOUSEKEEPING_S = 60.0
+REPORT_S = 10.0
+
+STORE_ERRORS = (
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+def judged(record: Record) -> Judged:
+    """Everything that can be said of a hit alone."""
+    found = judge(
+        Hit(
+            user_agent=record.user_agent,
+            referrer=record.referrer,
+            is_head=record.is_head,
+            is_prefetch=record.is_prefetch,
+            is_https=record.is_https,
+            is_archived=record.is_archived,
+            in_network=record.is_excluded_network,
+            fetch_mode=record.fetch_mode,
+            fetch_dest=record.fetch_dest,
+        )
+    )
+    return Judged(
+        record,
+        found.verdict,
+        found.reason,
+        found.is_suspect,
+        (
+            referrer_host(record.referrer),
+            record.country,
+            *describe(record.user_agent),
+            *utm(record.query),
+        ),
+    )
+
+
+class Recorder:
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._segments = Segments(settings.data_dir / "journal")
+        self._keys = DayKeys(settings.data_dir / "day-keys")
+        self._store = store
+        self._duplicate_ms = settings.duplicate_window_s * 1000
+        self._positions: dict[str, int] | None = None
+        self._forgotten = b""
+        self.recorded = 0
+
+    async def drain_once(self, limit: int = BATCH_HITS) -> bool:
+        """Record a batch. True when there is more to do. Raises STORE_ERRORS; nothing is lost."""
+        if self._positions is None:
+            self._positions = await self._store.positions()
+        batch = self._segments.read(self._positions, limit)
+        if batch.moves:
+            try:
+                is_done = await self._store.add(
+                    [judged(record) for record in batch.records],
+                    batch.moves,
+                    duplicate_ms=self._duplicate_ms,
+                    now_ms=_now_ms(),
+                )
+            except BaseException:
+                self._positions = None  # it may have committed before it failed
+                raise
+            if not is_done:
+                self._positions = None
+                return True
+            self._positions |= {move.segment: move.new for move in batch.moves}
+            self.recorded += len(batch.records)
+        if batch.finished:
+            for segment in batch.finished:
+                self._segments.delete(segment)
+                self._positions.pop(segment, None)
+            await self._store.forget_segments(batch.finished)
+        return batch.has_more
+
+    async def drain(self) -> int:
+        """Record all that the journal holds. Returns how many hits that were."""
+        before = self.recorded
+        while await self.drain_once():
+            pass
+        return self.recorded - before
+
+    async def keep_house(self) -> bool:
+        """Forget a batch of what is too old to be kept. True when there may be more."""
+        now_ms = _now_ms()
+        self._keys.forget_old(now_ms)
+        visits = await self._store.forget_visits(now_ms - VISIT_MS)
+        last = await self._store.forget_visitors(self._forgotten, _first_id(now_ms - VISITOR_MS))
+        if last is not None:
+            self._forgotten = last
+        return visits == BATCH or last is not None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Drain until told to stop, then once more."""
+        house_at = told_at = 0.0
+        while True:
+            last = stop.is_set()
+            wait_s = IDLE_S
+            try:
+                await self.drain()
+                if time.monotonic() >= house_at and not last:
+                    more = await self.keep_house()
+                    house_at = 0 if more else time.monotonic() + HOUSEKEEPING_S
+            except STORE_ERRORS as error:
+                wait_s = AWAY_S
+                await self._store.close()
+                if time.monotonic() - told_at >= REPORT_S:
+                    told_at = time.monotonic()
+                    log.warning("Clicks wait in the journal: %s", repr(error))
+            if last:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await stop.wait()
+
+
+def open_store(database: str) -> Store:
+    """The store of a database's address, as ``Settings.database`` gives it."""
+    scheme, _, path = database.partition(":///")
+    return SqliteStore(Path(path)) if scheme == "sqlite" else PostgresStore(database)
+
+
+class Leadership:
+    """The lock that makes one recorder of many."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "recorder.lock"
+        self._file = -1
+
+    def take(self) -> bool:
+        """True when nobody else has it. It is held until `leave`, or until this process ends."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._file = file
+        return True
+
+    def leave(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+async def record(settings: Settings, *, parent: int | None = None) -> bool:
+    """Be the recorder until told to stop, or until the parent is gone. False: there is one."""
+    leadership = Leadership(settings.data_dir)
+    if not leadership.take():
+        return False
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    store = open_store(settings.database)
+    watch = asyncio.create_task(_watch(parent, stop)) if parent is not None else None
+    try:
+        await Recorder(settings, store).run(stop)
+    finally:
+        if watch is not None:
+            watch.cancel()
+        await store.close()
+        leadership.leave()
+    return True
+
+
+async def _watch(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of a parent's end but asking
+        await asyncio.sleep(IDLE_S)
+    stop.set()
+
+
+def _first_id(at_ms: int) -> bytes:
+    """The smallest UUIDv7 of a moment."""
+    return max(at_ms, 0).to_bytes(6) + bytes(10)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Move clicks from the journal to the database.")
+    parser.add_argument("--parent", type=int, help="end when this is no longer the parent process")
+    parent: int | None = parser.parse_args().parent
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     recorder: %(message)s")
+    if parent is not None:
+        # Ctrl-C reaches the whole group: the server ends first, and its last clicks are recorded.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.nice(5)
+    if not asyncio.run(record(Settings(), parent=parent)):
+        log.info("There is a recorder already.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Clicks into SQLite: one connection of its own, one transaction for each batch.
+
+Its process has nothing else to do, so its calls block.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.clicks import store
+from app.clicks.rollups import CLICK_COLUMNS, Judged, Seen, Tally, Visit, tally, visits_of
+from app.clicks.segments import Move
+
+WAIT_S = 5.0
+
+
+def _values(count: int) -> str:
+    return f"VALUES ({', '.join('?' * count)})"
+
+
+ADD_CLICK = f"INSERT INTO click ({store.COLUMNS}) {_values(len(CLICK_COLUMNS))}"
+ADD_TO_QUARTER = store.ADD_TO_QUARTER.format(values=_values(7))
+ADD_TO_REASON = store.ADD_TO_REASON.format(values=_values(4))
+KEEP_VISIT = store.KEEP_VISIT.format(values=_values(4))
+MOVE_POSITION = store.MOVE_POSITION.format(values=_values(2))
+
+
+class SqliteStore:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open: sqlite3.Connection | None = None
+
+    async def positions(self) -> dict[str, int]:
+        return dict(self._connection.execute("SELECT segment, position FROM journal_position"))
+
+    async def add(
+        self, hits: Sequence[Judged], moves: Sequence[Move], *, duplicate_ms: int, now_ms: int
+    ) -> bool:
+        with self._writing() as connection:
+            for move in moves:
+                if self._position(move.segment) != move.old:
+                    return False
+            result = tally(
+                hits,
+                self._seen(visits_of(hits)),
+                self._windows_ms({hit.record.program_id for hit in hits}),
+                duplicate_ms=duplicate_ms,
+                now_ms=now_ms,
+            )
+            _write(connection, result)
+            connection.executemany(MOVE_POSITION, [(move.segment, move.new) for move in moves])
+        return True
+
+    async def forget_segments(self, segments: Sequence[str]) -> None:
+        with self._writing() as connection:
+            connection.executemany(
+                "DELETE FROM journal_position WHERE segment = ?", [(name,) for name in segments]
+            )
+
+    async def forget_visits(self, before_ms: int) -> int:
+        with self._writing() as connection:
+            return connection.execute(
+                "DELETE FROM visitor_link WHERE (link_id, visitor) IN "
+                "(SELECT link_id, visitor FROM visitor_link WHERE last_ms < ? LIMIT ?)",
+                (before_ms, store.BATCH),
+            ).rowcount
+
+    async def forget_visitors(self, after: bytes, before: bytes) -> bytes | None:
+        found = self._connection.execute(
+            "SELECT id, visitor IS NULL FROM click WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+            (after, before, store.BATCH),
+        ).fetchall()
+        if not found:
+            return None
+        last: bytes = found[-1][0]
+        if not all(is_null for _, is_null in found):
+            with self._writing() as connection:
+                connection.execute(
+                    "UPDATE click SET visitor = NULL WHERE id > ? AND id <= ?", (after, last)
+                )
+        return last
+
+    async def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            # Only the migrations make the file.
+            uri = f"{self._path.absolute().as_uri()}?mode=rw"
+            self._open = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_S)
+            # FULL: a journal segment is deleted only when its clicks are on the disk.
+            self._open.execute("PRAGMA synchronous = FULL")
+            self._open.execute("PRAGMA foreign_keys = ON")
+        return self._open
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _position(self, segment: str) -> int:
+        row = self._connection.execute(
+            "SELECT position FROM journal_position WHERE segment = ?", (segment,)
+        ).fetchone()
+        return row[0] if row else 0
+
+    def _seen(self, visits: set[Visit]) -> dict[Visit, Seen]:
+        find = "SELECT last_ms, unique_ms FROM visitor_link WHERE link_id = ? AND visitor = ?"
+        found = {visit: self._connection.execute(find, visit).fetchone() for visit in visits}
+        return {visit: row for visit, row in found.items() if row is not None}
+
+    def _windows_ms(self, programs: set[int]) -> dict[int, int]:
+        find = "SELECT unique_window_minutes FROM program WHERE id = ?"
+        found = {key: self._connection.execute(find, (key,)).fetchone() for key in programs}
+        return {key: row[0] * 60_000 for key, row in found.items() if row is not None}
+
+
+def _write(connection: sqlite3.Connection, result: Tally) -> None:
+    connection.executemany(ADD_CLICK, result.rows)
+    connection.executemany(
+        ADD_TO_QUARTER,
+        [
+            (*key, *counts.values())
+            for key, counts in sorted(result.quarters.items(), key=lambda item: item[0])
+        ],
+    )
+    connection.executemany(
+        ADD_TO_REASON, [(*key, hits) for key, hits in sorted(result.reasons.items())]
+    )
+    connection.executemany(
+        KEEP_VISIT, [(*visit, *seen) for visit, seen in sorted(result.visits.items())]
+    )

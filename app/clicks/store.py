@@ -1,0 +1,70 @@
+"""What the recorder asks of a database: the narrow port that both engines implement."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.clicks.rollups import CLICK_COLUMNS, Judged
+from app.clicks.segments import Move
+
+# Rows that a transaction of housekeeping touches at most.
+BATCH = 1_000
+
+ADD_TO_QUARTER = """
+    INSERT INTO click_quarter (link_id, quarter, clicks, unique_clicks, suspect_clicks,
+                               excluded_hits, hits_after_archive)
+    {values}
+    ON CONFLICT (link_id, quarter) DO UPDATE SET
+        clicks = click_quarter.clicks + excluded.clicks,
+        unique_clicks = click_quarter.unique_clicks + excluded.unique_clicks,
+        suspect_clicks = click_quarter.suspect_clicks + excluded.suspect_clicks,
+        excluded_hits = click_quarter.excluded_hits + excluded.excluded_hits,
+        hits_after_archive = click_quarter.hits_after_archive + excluded.hits_after_archive
+"""
+ADD_TO_REASON = """
+    INSERT INTO excluded_quarter (link_id, quarter, reason, hits)
+    {values}
+    ON CONFLICT (link_id, quarter, reason) DO UPDATE SET
+        hits = excluded_quarter.hits + excluded.hits
+"""
+KEEP_VISIT = """
+    INSERT INTO visitor_link (link_id, visitor, last_ms, unique_ms)
+    {values}
+    ON CONFLICT (link_id, visitor) DO UPDATE SET
+        last_ms = excluded.last_ms, unique_ms = excluded.unique_ms
+"""
+MOVE_POSITION = """
+    INSERT INTO journal_position (segment, position)
+    {values}
+    ON CONFLICT (segment) DO UPDATE SET position = excluded.position
+"""
+COLUMNS = ", ".join(CLICK_COLUMNS)
+
+
+class Store(Protocol):
+    """Raises whatever its driver raises; then nothing of the call has happened."""
+
+    async def positions(self) -> dict[str, int]:
+        """How far into each segment the stored clicks reach."""
+
+    async def add(
+        self, hits: Sequence[Judged], moves: Sequence[Move], *, duplicate_ms: int, now_ms: int
+    ) -> bool:
+        """Store the hits, add them up and move the positions, all or nothing.
+
+        False, and nothing is done, when a position is not what ``moves`` says it was:
+        somebody else has recorded these hits.
+        """
+
+    async def forget_segments(self, segments: Sequence[str]) -> None:
+        """Their files are gone: drop their positions."""
+
+    async def forget_visits(self, before_ms: int) -> int:
+        """Drop up to a batch of visits that ended before then. Returns how many."""
+
+    async def forget_visitors(self, after: bytes, before: bytes) -> bytes | None:
+        """Null the visitors of a batch of clicks, ids from above ``after`` to below ``before``.
+
+        Returns the last id of the batch, or None when there was none.
+        """
+
+    async def close(self) -> None: ...

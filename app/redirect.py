@@ -1,0 +1,239 @@
+"""GET /{code}: send the viewer on, and remember that they came.
+
+DESIGN
+------
+The one request that must be fast, and must never fail because of us. So it is an ASGI class
+without Request or Response, behind no middleware; what it answers is prepared once for each
+link; and all it does besides the look-up is to hash the visitor and append the hit to the
+journal. Everything that can wait is done by the recorder.
+
+A link is named by the raw bytes of the path, folded to lower case: nothing percent-decoded
+names one. No header of the request chooses where it leads, and `Host` is never read.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Collection
+from typing import Any
+
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
+from uuid_utils import uuid7
+
+from app.change_table import ChangeTable
+from app.clicks.addresses import MissBudget, Networks, client_address, is_https, packed
+from app.clicks.classifier import is_prefetch
+from app.clicks.countries import Countries
+from app.clicks.journal import MB, Journal
+from app.clicks.links import Link, LinksAway, open_links
+from app.clicks.queries import pass_through
+from app.clicks.records import FORMAT, Record, frame
+from app.clicks.visitors import DayKeys, Visitors
+from app.settings import Settings
+
+_CODE = re.compile(rb"/[0-9A-Za-z_-]{3,64}")
+_NOT_IN_URLS = re.compile(r"[^!-~]")
+# Longer ones are cut: what is beyond is of no use to the recorder.
+LONGEST_AGENT = 1024
+LONGEST_REFERRER = 1024
+LONGEST_QUERY = 2048
+ROTATE_S = 60
+TICK_S = 5
+
+Headers = list[tuple[bytes, bytes]]
+
+_COMMON: Headers = [
+    (b"cache-control", b"private, no-store, max-age=0"),
+    (b"x-robots-tag", b"noindex, nofollow"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_NO_BODY = {"type": "http.response.body", "body": b""}
+
+
+class _Page:
+    """An answer that is always the same."""
+
+    def __init__(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+        html = f"<!doctype html><html lang=en><title>{text}</title><p>{text}\n".encode()
+        self.start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"text/html; charset=utf-8"),
+                (b"content-length", b"%d" % len(html)),
+                *_COMMON,
+                *headers,
+            ],
+        }
+        self.body = {"type": "http.response.body", "body": html}
+
+    async def __call__(self, scope: Scope, send: Send) -> None:
+        await send(self.start)
+        await send(_NO_BODY if scope["method"] == "HEAD" else self.body)
+
+
+_NOT_FOUND = _Page(404, "There is no such link.")
+_GONE = _Page(410, "This link is no longer in use.")
+_WRONG_METHOD = _Page(405, "A link is followed with GET.", (b"allow", b"GET, HEAD"))
+_TOO_MANY = _Page(429, "Too many unknown links. Try again in a minute.", (b"retry-after", b"60"))
+_AWAY = _Page(503, "This link can't be looked up now. Try again.", (b"retry-after", b"5"))
+_NOT_YET = _Page(503, "Not before it is clicked.", (b"retry-after", b"60"))
+
+
+class CodeRoute(Route):
+    """Matches what can be a short code, on the bytes of the path as they were sent."""
+
+    def __init__(self, endpoint: Any, reserved: Collection[str]) -> None:
+        super().__init__("/{code}", endpoint, name="redirect")
+        self._reserved = frozenset(b"/" + word.encode() for word in reserved)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path = scope["raw_path"]
+        if _CODE.fullmatch(path) is None or path.lower() in self._reserved:
+            return Match.NONE, {}
+        return Match.FULL, {}
+
+
+class Redirect:
+    """The ASGI endpoint of `route()`. `open()` it in the process that serves."""
+
+    def __init__(
+        self, settings: Settings, table: ChangeTable, *, reserved: Collection[str] = ()
+    ) -> None:
+        """``reserved``: first path segments that are never codes but belong to other routes."""
+        self.journal = Journal(
+            settings.data_dir / "journal",
+            fsync=settings.journal_fsync,
+            max_bytes=settings.journal_max_mb * MB,
+        )
+        self.misses = 0
+        self._reserved = reserved
+        self._links = open_links(settings.database, table)
+        self._visitors = Visitors(DayKeys(settings.data_dir / "day-keys"))
+        self._proxies = Networks(settings.trusted_proxies)
+        self._excluded = Networks(settings.excluded_networks)
+        self._budget = MissBudget(settings.unknown_codes_per_minute)
+        self._countries = (
+            Countries(settings.country_database) if settings.country_database else None
+        )
+        self._timer: asyncio.TimerHandle | None = None
+
+    def route(self) -> CodeRoute:
+        """To stand first, so that nothing behind it costs a click anything."""
+        return CodeRoute(self, self._reserved)
+
+    async def open(self) -> None:
+        await self._links.open()
+        self.journal.open()
+        self._tick()
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.journal.close()
+        await self._links.close()
+
+    def _tick(self) -> None:
+        self.journal.rotate(older_than_s=ROTATE_S)
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["method"] == "HEAD"
+        if not is_head and scope["method"] != "GET":
+            await _WRONG_METHOD(scope, send)
+            return
+        code: bytes = scope["raw_path"][1:].lower()
+        link = self._links.kept(code)
+        if link is None:
+            try:
+                link = await self._links.find(code)
+            except LinksAway:
+                await _AWAY(scope, send)
+                return
+            if link is None:
+                await self._miss(scope, send)
+                return
+        query: bytes = scope["query_string"]
+        is_refused = self._record(scope, link, query, is_head=is_head)
+        if link.is_archived:
+            await _GONE(scope, send)
+        elif is_refused:
+            await _NOT_YET(scope, send)
+        else:
+            if query:
+                start = _start(pass_through(link.destination, query))
+            elif (start := link.answer) is None:
+                start = link.answer = _start(link.destination)
+            await send(start)
+            await send(_NO_BODY)
+
+    def _record(self, scope: Scope, link: Link, query: bytes, *, is_head: bool) -> bool:
+        """Append the hit to the journal. True for a prefetch, which is to be refused."""
+        fields: Headers = scope["headers"]
+        headers = dict(fields)
+        now_ms = time.time_ns() // 1_000_000
+        client = scope["client"]
+        address: str = client[0] if client else ""
+        secure = scope["scheme"] == "https"
+        if self._proxies:
+            peer = address or None
+            address = client_address(peer, fields, self._proxies)
+            secure = is_https(scope["scheme"], peer, fields, self._proxies)
+        agent = headers.get(b"user-agent", b"")[:LONGEST_AGENT]
+        visitor = before = None
+        if headers.get(b"sec-gpc") != b"1" and headers.get(b"dnt") != b"1":
+            visitor, before = self._visitors.of(link.program, packed(address), agent, now_ms)
+        prefetch = is_prefetch(headers)
+        mode = headers.get(b"sec-fetch-mode")
+        dest = headers.get(b"sec-fetch-dest")
+        self.journal.append(
+            frame(
+                Record(
+                    FORMAT,
+                    uuid7().bytes,
+                    now_ms,
+                    link.id,
+                    link.program_id,
+                    link.version,
+                    link.is_archived,
+                    is_head,
+                    prefetch,
+                    secure,
+                    bool(self._excluded) and address in self._excluded,
+                    visitor,
+                    before,
+                    agent.decode("latin-1"),
+                    headers.get(b"referer", b"")[:LONGEST_REFERRER].decode("latin-1"),
+                    query[:LONGEST_QUERY].decode("latin-1"),
+                    None if mode is None else mode[:32].decode("latin-1"),
+                    None if dest is None else dest[:32].decode("latin-1"),
+                    self._countries.of(address) if self._countries else "",
+                )
+            )
+        )
+        return prefetch and not is_head
+
+    async def _miss(self, scope: Scope, send: Send) -> None:
+        self.misses += 1
+        client = scope["client"]
+        address = client[0] if client else ""
+        if self._proxies:
+            address = client_address(address or None, scope["headers"], self._proxies)
+        is_within = self._budget.spend(packed(address), time.monotonic())
+        await (_NOT_FOUND if is_within else _TOO_MANY)(scope, send)
+
+
+def _start(location: str) -> dict[str, Any]:
+    # What was stored is clean; were it not, no byte of it could begin another header.
+    clean = _NOT_IN_URLS.sub(
+        lambda found: "".join(f"%{b:02X}" for b in found[0].encode()), location
+    )
+    return {
+        "type": "http.response.start",
+        "status": 302,
+        "headers": [(b"location", clean.encode("ascii")), (b"content-length", b"0"), *_COMMON],
+    }
