@@ -6,14 +6,25 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy.engine import URL
+from starlette.testclient import TestClient
 
 from app import migrations
+from app.auth import OPERATOR
+from app.clicks.recorder import Recorder, open_store
 from app.database import Database
+from app.main import create_app
+from app.models import Role
+from app.resolvers import keys
+from app.resolvers.change import Change
+from app.settings import Settings
 from tests.postgres import run_sql, running_postgres
+from tests.world import World
 
 _numbers = itertools.count()
 
@@ -86,3 +97,54 @@ def _new_postgres(server: URL, how: str = "") -> Iterator[URL]:
 
 def _text(address: URL) -> str:
     return address.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def settings(engine_url: str, tmp_path: Path) -> Settings:
+    """A server's, on a database of its own. Clicks are counted when a test says so."""
+    postgres = None if engine_url.startswith("sqlite") else SecretStr(engine_url)
+    return Settings(
+        data_dir=tmp_path,
+        database_url=postgres,
+        recorder="off",
+        base_url="https://go.brand.example",
+        trusted_proxies=["127.0.0.1", "testclient"],
+    )
+
+
+@pytest.fixture
+def operator_key(engine_url: str) -> str:
+    """The installation's own key."""
+
+    async def create() -> str:
+        database = Database(engine_url)
+        async with database.writing() as session:
+            change = Change(session, OPERATOR, datetime.now(UTC), check_destination=str)
+            _, text = await keys.create(change, name="Tests", role=Role.ADMIN)
+        await database.close()
+        return text
+
+    return asyncio.run(create())
+
+
+@pytest.fixture
+def world(settings: Settings, operator_key: str) -> Iterator[World]:
+    """A whole server with one brand's program, asked with the key of an admin of it."""
+
+    async def drain() -> int:
+        store = open_store(settings.database)
+        try:
+            return await Recorder(settings, store).drain()
+        finally:
+            await store.close()
+
+    application = create_app(settings)
+    with TestClient(application, base_url="https://go.brand.example") as client:
+        assert client.portal is not None
+        portal = client.portal
+        world = World(client, operator_key, drain=lambda: portal.call(drain))
+        world.program_id = world.a_program()
+        world.key = world.do(
+            "createApiKey", "text", name="Brand", role="ADMIN", programId=world.program_id
+        )["text"]
+        yield world
