@@ -29,7 +29,8 @@ from pathlib import Path
 
 import asyncpg
 
-from app.clicks.classifier import Hit, describe, judge, referrer_host
+from app.clicks.classifier import Hit, judge, referrer_host
+from app.clicks.devices import describe
 from app.clicks.postgres_store import PostgresStore
 from app.clicks.queries import utm
 from app.clicks.records import Record
@@ -67,7 +68,7 @@ def judged(record: Record) -> Judged:
             is_prefetch=record.is_prefetch,
             is_https=record.is_https,
             is_archived=record.is_archived,
-            in_network=record.is_excluded_network,
+            is_excluded_network=record.is_excluded_network,
             fetch_mode=record.fetch_mode,
             fetch_dest=record.fetch_dest,
         )

@@ -6,7 +6,7 @@ Pure. Both stores call `tally` inside the transaction that writes what comes out
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from app.clicks.classifier import VERSION, Verdict, is_duplicate, is_unique
+from app.clicks.classifier import DUPLICATE, VERSION, Verdict, is_duplicate, is_unique
 from app.clicks.records import Record
 
 QUARTER_MS = 900_000
@@ -122,7 +122,7 @@ def tally(
                 before = seen.get((link, record.visitor_before))
             window_ms = windows_ms.get(record.program_id, DEFAULT_WINDOW_MS)
             if before is not None and is_duplicate(at_ms, before[0], duplicate_ms):
-                verdict, reason = Verdict.EXCLUDED, "duplicate"
+                verdict, reason = Verdict.EXCLUDED, DUPLICATE
             else:
                 unique = before is None or is_unique(at_ms, before[1], window_ms)
                 last, last_unique = before or (at_ms, at_ms)
