@@ -21,6 +21,7 @@ from app import destinations
 from app.auth import Authenticator
 from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
+from app.codes import RESERVED
 from app.database import Database
 from app.migrations import upgrade
 from app.redirect import Redirect
@@ -34,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Router:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     table = ChangeTable(settings.data_dir / "link-changes")
     database = Database(settings.database, listeners=[table])
-    redirect = Redirect(settings, table)
+    redirect = Redirect(settings, table, reserved=RESERVED)
     authenticate = Authenticator(database)
     keeper = RecorderKeeper(settings)
 

@@ -66,8 +66,6 @@ class Settings(BaseSettings):
         default=1024,
         ge=64,
         description="How much disk the click journal may take before clicks are lost.",
-<<<<<<< HEAD
-=======
     )
     country_database: Path | None = Field(
         default=None,
@@ -90,7 +88,6 @@ class Settings(BaseSettings):
         ge=1,
         description="How many unknown codes an address may ask one worker for; then 429. Codes "
         "that exist always redirect.",
->>>>>>> click
     )
 
     @field_validator("base_url")

@@ -108,7 +108,7 @@ def settings(engine_url: str, tmp_path: Path) -> Settings:
         database_url=postgres,
         recorder="off",
         base_url="https://go.brand.example",
-        trusted_proxies=["127.0.0.1", "testclient"],
+        trusted_proxies=["127.0.0.1"],
     )
 
 
@@ -139,10 +139,12 @@ def world(settings: Settings, operator_key: str) -> Iterator[World]:
             await store.close()
 
     application = create_app(settings)
-    with TestClient(application, base_url="https://go.brand.example") as client:
+    with TestClient(
+        application, base_url="https://go.brand.example", client=("127.0.0.1", 50000)
+    ) as client:
         assert client.portal is not None
         portal = client.portal
-        world = World(client, operator_key, drain=lambda: portal.call(drain))
+        world = World(client, operator_key, lambda: portal.call(drain), application.state.database)
         world.program_id = world.a_program()
         world.key = world.do(
             "createApiKey", "text", name="Brand", role="ADMIN", programId=world.program_id

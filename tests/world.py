@@ -7,6 +7,8 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from app.database import Database
+
 DESTINATION = "https://brand.example/summer-sale"
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 "
@@ -25,6 +27,7 @@ class World:
     client: TestClient
     key: str
     drain: Callable[[], int]
+    database: Database
     program_id: str = ""
     _names: int = field(default=0)
 
@@ -51,18 +54,20 @@ class World:
         assert answer.get("errors"), answer
         return list(answer["errors"])
 
-    def change(self, name: str, select: str = "", *, key: str | None = None, **input: Any) -> Any:
+    def change(
+        self, mutation: str, select: str = "", /, *, key: str | None = None, **input: Any
+    ) -> Any:
         """A mutation's payload, which may hold userErrors."""
-        type_ = f"{name[0].upper()}{name[1:]}Input"
+        type_ = f"{mutation[0].upper()}{mutation[1:]}Input"
         query = (
-            f"mutation($input: {type_}!) {{ {name}(input: $input) "
+            f"mutation($input: {type_}!) {{ {mutation}(input: $input) "
             f"{{ {select} userErrors {{ code message path }} }} }}"
         )
-        return self.ask(query, key=key, input=input)[name]
+        return self.ask(query, key=key, input=input)[mutation]
 
-    def do(self, name: str, select: str, *, key: str | None = None, **input: Any) -> Any:
+    def do(self, mutation: str, select: str, /, *, key: str | None = None, **input: Any) -> Any:
         """A mutation's payload, which must hold none."""
-        payload = self.change(name, select, key=key, **input)
+        payload = self.change(mutation, select, key=key, **input)
         assert payload["userErrors"] == []
         return payload
 
@@ -134,9 +139,9 @@ class World:
     def drop(self, *enrollments: str) -> list[dict[str, Any]]:
         return self._moved("dropEnrollments", enrollmentIds=enrollments)
 
-    def _moved(self, name: str, **input: Any) -> list[dict[str, Any]]:
+    def _moved(self, mutation: str, /, **input: Any) -> list[dict[str, Any]]:
         payload = self.do(
-            name,
+            mutation,
             "results { enrollment { id stage } generatedTrackingLinks { id code campaignLink { id } }"
             " userErrors { code message path } }",
             **input,
