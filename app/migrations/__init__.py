@@ -136,7 +136,8 @@ def _file(url: URL) -> Path:
 @asynccontextmanager
 async def _connected(url: URL) -> AsyncIterator[AsyncConnection]:
     if _is_sqlite(url):
-        engine = create_async_engine(f"sqlite+aiosqlite:///{_file(url)}", poolclass=NullPool)
+        file = URL.create("sqlite+aiosqlite", database=str(_file(url)))
+        engine = create_async_engine(file, poolclass=NullPool)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     else:
