@@ -69,6 +69,7 @@ def test_the_strings_we_wrote_down_ourselves_are_all_judged_rightly() -> None:
     assert taken_for_people(row for row in ours if row.label == "bot") == []
 
 
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
 IN_APP = "Mozilla/5.0 (Linux; Android 13; {} Build/TP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko)"
 
 
@@ -83,8 +84,7 @@ IN_APP = "Mozilla/5.0 (Linux; Android 13; {} Build/TP1A; wv) AppleWebKit/537.36 
         + " Chrome/137.0.0.0 Mobile Safari/537.36 [FBAN/EMA;FBCR/Orange Botswana;]",
         IN_APP.format("K") + " Chrome/137.0.0.0 Mobile Safari/537.36 BOTIM/3.1 PriceChecker/2.0",
         IN_APP.format("K") + " Chrome/130 Mobile MicroMessenger/8.0.57 WeChat/arm64 Process/tools",
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
-        " (KHTML, like Gecko) Mobile/15E148 Barcelona 389.0.0.34 (iPhone16,2; iOS 18_5; en_US)",
+        IPHONE + " (KHTML, like Gecko) Mobile/15E148 Barcelona 389.0.0.34 (iPhone16,2; iOS 18_5)",
         "Instagram 389.0.0.34.89 (iPhone16,2; iOS 18_5; en_US; scale=3.00)",
         "  Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0  ",
     ],
@@ -93,7 +93,6 @@ def test_what_a_phone_an_app_or_a_network_is_called_makes_nobody_a_bot(ua: str) 
     assert judge(ua) is None
 
 
-IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0"
 
 
