@@ -8,6 +8,7 @@ the graph or the pages can slow down or break a click. Everything else is behind
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import strawberry.asgi
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Route, Router
 
 from app import destinations
 from app.auth import Authenticator
@@ -29,51 +30,67 @@ from app.schema import Context, schema
 from app.settings import Settings
 
 
-def create_app(settings: Settings | None = None) -> Router:
-    """The whole server as an ASGI application. Its lifespan migrates, opens and closes all."""
-    settings = settings or Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    table = ChangeTable(settings.data_dir / "link-changes")
-    database = Database(settings.database, listeners=[table])
-    redirect = Redirect(settings, table, reserved=RESERVED)
-    authenticate = Authenticator(database)
-    keeper = RecorderKeeper(settings)
+class Application(Router):
+    """The whole server. Its lifespan migrates, opens and closes everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.settings = settings
+        self.change_table = ChangeTable(settings.data_dir / "link-changes")
+        self.database = Database(settings.database, listeners=[self.change_table])
+        self.redirect = Redirect(settings, self.change_table, reserved=RESERVED)
+        self.authenticate = Authenticator(self.database)
+        self.recorder = RecorderKeeper(settings) if settings.recorder == "process" else None
+        super().__init__(
+            routes=[
+                self.redirect.route(),
+                Route("/graphql", View(self)),
+                Route("/healthz", self.healthy),
+            ],
+            redirect_slashes=False,
+            lifespan=self._lifespan,
+        )
 
     @asynccontextmanager
-    async def lifespan(app: Router) -> AsyncIterator[None]:
-        await upgrade(settings.database)
-        await redirect.open()
-        if settings.recorder == "process":
-            await keeper.open()
+    async def _lifespan(self, app: Router) -> AsyncIterator[None]:
+        await upgrade(self.settings.database)
+        await self.redirect.open()
+        if self.recorder is not None:
+            await self.recorder.open()
         yield
-        await redirect.close()
-        if settings.recorder == "process":
-            await keeper.close()
-        await authenticate.close()
-        await database.close()
-        table.close()
+        await self.redirect.close()
+        if self.recorder is not None:
+            await self.recorder.close()
+        await self.authenticate.close()
+        await self.database.close()
+        self.change_table.close()
 
-    async def healthy(request: Request) -> Response:
+    async def healthy(self, request: Request) -> Response:
+        """Whether this process serves. It says nothing of the database."""
         return JSONResponse({"status": "ok"})
 
-    class View(strawberry.asgi.GraphQL[Any, None]):
-        async def get_context(self, request: Any, response: Any) -> Any:
-            from datetime import UTC, datetime
-            text = request.headers.get("authorization", "").removeprefix("Bearer ")
-            viewer = await authenticate(text, now=datetime.now(UTC))
-            assert viewer
-            return Context(viewer=viewer, database=database, settings=settings, check_destination=destination_check(settings))
 
-    application = Router(
-        routes=[
-            redirect.route(),
-            Route("/graphql", View(schema)),
-            Route("/healthz", healthy),
-        ],
-        redirect_slashes=False,
-        lifespan=lifespan,
-    )
-    return application
+class View(strawberry.asgi.GraphQL[Any, None]):
+    def __init__(self, app: Application) -> None:
+        super().__init__(schema)
+        self.app = app
+        self.check = destination_check(app.settings)
+
+    async def get_context(self, request: Any, response: Any) -> Any:
+        text = request.headers.get("authorization", "").removeprefix("Bearer ")
+        viewer = await self.app.authenticate(text, now=datetime.now(UTC))
+        assert viewer
+        return Context(
+            viewer=viewer,
+            database=self.app.database,
+            settings=self.app.settings,
+            check_destination=self.check,
+        )
+
+
+def create_app() -> Application:
+    """The application as the environment sets it up: what each server process runs."""
+    return Application(Settings())
 
 
 def destination_check(settings: Settings) -> Callable[[str], str]:

@@ -18,7 +18,7 @@ from app import migrations
 from app.auth import OPERATOR
 from app.clicks.recorder import Recorder, open_store
 from app.database import Database
-from app.main import create_app
+from app.main import Application
 from app.models import Role
 from app.resolvers import keys
 from app.resolvers.change import Change
@@ -138,13 +138,13 @@ def world(settings: Settings, operator_key: str) -> Iterator[World]:
         finally:
             await store.close()
 
-    application = create_app(settings)
+    application = Application(settings)
     with TestClient(
         application, base_url="https://go.brand.example", client=("127.0.0.1", 50000)
     ) as client:
         assert client.portal is not None
         portal = client.portal
-        world = World(client, operator_key, lambda: portal.call(drain), application.state.database)
+        world = World(client, operator_key, lambda: portal.call(drain), application.database)
         world.program_id = world.a_program()
         world.key = world.do(
             "createApiKey", "text", name="Brand", role="ADMIN", programId=world.program_id

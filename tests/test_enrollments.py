@@ -148,9 +148,7 @@ def test_an_archived_campaign_refuses_moves_and_newcomers_but_its_links_go_on(
     link = world.a_link(ana)
     world.do("archiveCampaign", "campaign { status }", id=campaign)
     assert codes(world.promote(ana)[0]["errors"]) == ["ARCHIVED"]
-    payload = world.change(
-        "enrollCreators", campaignId=campaign, creatorIds=[world.a_creator()]
-    )
+    payload = world.change("enrollCreators", campaignId=campaign, creatorIds=[world.a_creator()])
     assert codes(payload["userErrors"]) == ["ARCHIVED"]
     assert world.click(link["code"]).status_code == 302
     world.do("restoreCampaign", "campaign { status }", id=campaign)

@@ -25,7 +25,13 @@ def test_a_key_knows_itself(world: World, role: str) -> None:
 
 @pytest.mark.parametrize(
     ("role", "allowed"),
-    [("ADMIN", True), ("MANAGER", True), ("ANALYST", False), ("PARTNER", False), ("CONVERSIONS", False)],
+    [
+        ("ADMIN", True),
+        ("MANAGER", True),
+        ("ANALYST", False),
+        ("PARTNER", False),
+        ("CONVERSIONS", False),
+    ],
 )
 def test_only_admins_and_managers_change_campaigns(world: World, role: str, allowed: bool) -> None:
     key = a_key(world, role)
@@ -87,7 +93,10 @@ def test_a_key_of_some_campaigns_sees_nothing_of_the_others(world: World) -> Non
         pytest.param(lambda key: key[:-1], id="cut"),
         pytest.param(lambda key: key.swapcase(), id="other case"),
         pytest.param(lambda key: new_key().text, id="unknown"),
-        pytest.param(lambda key: f"{key.rsplit('_', 2)[0]}_{new_key().text.split('_', 2)[2]}", id="wrong secret"),
+        pytest.param(
+            lambda key: f"{key.rsplit('_', 2)[0]}_{new_key().text.split('_', 2)[2]}",
+            id="wrong secret",
+        ),
         pytest.param(lambda key: "ключ", id="no ASCII"),
     ],
 )

@@ -8,7 +8,9 @@ import pytest
 from tests.world import World, codes
 
 LISTS = [
-    pytest.param("creators", f"{{field: {field}, direction: {direction}}}", id=f"{field}-{direction}")
+    pytest.param(
+        "creators", f"{{field: {field}, direction: {direction}}}", id=f"{field}-{direction}"
+    )
     for field in ("CREATED_AT", "HANDLE")
     for direction in ("ASC", "DESC")
 ]
@@ -19,7 +21,9 @@ def test_walking_forward_and_backward_shows_the_whole_list_once(
     world: World, name: str, order: str
 ) -> None:
     creators = {world.a_creator() for _ in range(7)}
-    forward = list(_walk(world, f"{name}(first: 3, after: $cursor, orderBy: {order})", forward=True))
+    forward = list(
+        _walk(world, f"{name}(first: 3, after: $cursor, orderBy: {order})", forward=True)
+    )
     backward = list(
         _walk(world, f"{name}(last: 2, before: $cursor, orderBy: {order})", forward=False)
     )
@@ -65,7 +69,9 @@ def test_what_is_made_between_two_pages_neither_repeats_nor_hides_anything(world
 def test_a_page_is_twenty_unless_said_otherwise_and_counts_when_asked(world: World) -> None:
     for _ in range(21):
         world.a_creator()
-    page = world.ask("{ creators { nodes { id } totalCount pageInfo { hasNextPage } } }")["creators"]
+    page = world.ask("{ creators { nodes { id } totalCount pageInfo { hasNextPage } } }")[
+        "creators"
+    ]
     assert (len(page["nodes"]), page["totalCount"]) == (20, 21)
     assert page["pageInfo"]["hasNextPage"]
     assert world.ask("{ creators(first: 0) { nodes { id } } }")["creators"]["nodes"] == []

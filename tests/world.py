@@ -167,7 +167,9 @@ class World:
 
     # Clicking and counting.
 
-    def click(self, code: str, *, method: str = "GET", ip: str = "203.0.113.7", **headers: str) -> Any:
+    def click(
+        self, code: str, *, method: str = "GET", ip: str = "203.0.113.7", **headers: str
+    ) -> Any:
         """Follow a link as a person on a phone would, unless the headers say otherwise."""
         sent = {"user-agent": PHONE, "x-forwarded-for": ip}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
