@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -101,3 +102,13 @@ def destination_check(settings: Settings) -> Callable[[str], str]:
         own_hosts=frozenset(settings.own_hosts) | ({own} if own else set()),
         allow_private=settings.allow_private_destinations,
     )
+
+
+def demo_key_path(settings: Settings) -> Path:
+    return settings.data_dir / "demo-key"
+
+
+def demo_key(settings: Settings) -> str | None:
+    """The key that the demo fills in everywhere, or None where there is no demo."""
+    path = demo_key_path(settings)
+    return path.read_text().strip() if settings.demo and path.exists() else None

@@ -21,7 +21,7 @@ def test_a_report_of_one_and_of_a_hundred_creators_costs_the_same(world: World) 
     campaign = world.a_campaign()
     for _ in range(3):
         world.a_campaign_link(campaign)
-    enrolled = world.enroll(campaign, [world.a_creator() for _ in range(100)])
+    enrolled = world.enroll(campaign, world.creators(100))
     world.promote(*enrolled)
     for link in world.links_of(enrolled[0]):
         world.click(link["code"])
@@ -42,7 +42,7 @@ def test_promoting_one_and_a_hundred_costs_the_same(world: World) -> None:
     campaign = world.a_campaign()
     for _ in range(3):
         world.a_campaign_link(campaign)
-    enrolled = world.enroll(campaign, [world.a_creator() for _ in range(101)])
+    enrolled = world.enroll(campaign, world.creators(101))
 
     def cost(*enrollments: str) -> list[str]:
         with count_statements(world.database) as counted:

@@ -93,6 +93,16 @@ class World:
         values.setdefault("displayName", "Ana")
         return str(self.do("createCreator", "creator { id }", **values)["creator"]["id"])
 
+    def creators(self, number: int) -> list[str]:
+        creators = [{"handle": self.name("ben"), "displayName": "Ben"} for _ in range(number)]
+        made = self.do(
+            "createCreators",
+            "results { creator { id } userErrors { message } }",
+            programId=self.program_id,
+            creators=creators,
+        )
+        return [result["creator"]["id"] for result in made["results"]]
+
     def enroll(self, campaign: str, creators: Sequence[str], stage: str = "APPLIED") -> list[str]:
         made = self.do(
             "enrollCreators",

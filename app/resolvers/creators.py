@@ -9,32 +9,72 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth import Viewer, visible
 from app.database import ReadSession
-from app.errors import UserErrorCode, refuse
+from app.errors import Fault, Refused, UserErrorCode, refuse
+from app.ids import new_id
 from app.models import Creator, Enrollment, Program
 from app.resolvers.change import Change
 from app.resolvers.filters import among, by_archived, containing
-from app.resolvers.inputs import Form
+from app.resolvers.inputs import Form, size
 
+BATCH_MAX = 1000
 PERSONAL = {"email", "first_name", "last_name", "display_name", "handle"}
+UNIQUE = ("handle", "external_id")
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one creator of a batch."""
+
+    creator: Creator | None = None
+    faults: Sequence[Fault] = ()
 
 
 async def create(change: Change, program_id: int | None, values: Mapping[str, Any]) -> Creator:
+    (result,) = await create_each(change, program_id, [values])
+    if result.creator is None:
+        raise Refused(*result.faults)
+    return result.creator
+
+
+async def create_each(
+    change: Change, program_id: int | None, items: Sequence[Mapping[str, Any]]
+) -> list[Result]:
+    """One creator for each item that nothing is wrong with, in a constant number of statements."""
+    size(items, BATCH_MAX, "creators")
     program = await change.get(Program, program_id, "program", "program_id")
-    checked = await _checked(change, program.id, None, dict(values))
-    creator = Creator(program_id=program.id, created_at=change.now, **checked)
-    change.session.add(creator)
-    await change.session.flush()
-    await _record(change, "createCreator", creator, checked)
-    return creator
+    forms = [_formed(item) for item in items]
+    taken = {name: await _taken(change, program.id, name, forms) for name in UNIQUE}
+    results = []
+    for values, faults in forms:
+        wrong = faults + _claim(values, taken)
+        if wrong:
+            results.append(Result(faults=wrong))
+            continue
+        creator = Creator(id=new_id(), program_id=program.id, created_at=change.now, **values)
+        results.append(Result(creator))
+    made = [result.creator for result in results if result.creator is not None]
+    await change.insert(Creator, (creator.model_dump() for creator in made))
+    said = {
+        creator.id: _said(values)
+        for (values, _), creator in zip(forms, (result.creator for result in results), strict=True)
+        if creator is not None
+    }
+    await change.record("createCreator", "crt", program.id, said)
+    return results
 
 
 async def update(change: Change, key: int | None, changes: Mapping[str, Any]) -> Creator:
     creator = await change.get(Creator, key, "creator", "id")
     if creator.erased_at is not None:
         raise refuse(UserErrorCode.ARCHIVED, "The creator's personal data was erased.", "id")
-    checked = await _checked(change, creator.program_id, creator.id, dict(changes))
-    creator.sqlmodel_update(checked)
-    await _record(change, "updateCreator", creator, checked)
+    values, faults = _formed(changes)
+    new = {name: value for name, value in values.items() if value != getattr(creator, name)}
+    taken = {name: await _taken(change, creator.program_id, name, [(new, [])]) for name in UNIQUE}
+    faults += _claim(new, taken)
+    if faults:
+        raise Refused(*faults)
+    creator.sqlmodel_update(values)
+    await change.record("updateCreator", "crt", creator.program_id, {creator.id: _said(values)})
     return creator
 
 
@@ -43,20 +83,18 @@ async def archive(change: Change, key: int | None) -> Creator:
     creator = await change.get(Creator, key, "creator", "id")
     if creator.archived_at is None:
         creator.archived_at = change.now
-        await _record(change, "archiveCreator", creator, {})
+        await change.record("archiveCreator", "crt", creator.program_id, {creator.id: {}})
     return creator
 
 
-async def _record(change: Change, action: str, creator: Creator, values: Mapping[str, Any]) -> None:
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
     # Which fields changed, but not to what: the audit log outlives an erasure.
-    said = {name: "…" if name in PERSONAL else value for name, value in values.items()}
-    await change.record(action, "crt", creator.program_id, {creator.id: said})
+    return {name: "…" if name in PERSONAL else value for name, value in values.items()}
 
 
-async def _checked(
-    change: Change, program_id: int, key: int | None, values: dict[str, Any]
-) -> dict[str, Any]:
-    form = Form()
+def _formed(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """The values to store, and what is wrong with those that were given."""
+    form, values = Form(), dict(given)
     if "handle" in values:
         values["handle"] = form.handle(values["handle"], "handle")
     if "display_name" in values:
@@ -68,18 +106,35 @@ async def _checked(
         values["email"] = form.email(values["email"], "email")
     if "external_id" in values:
         values["external_id"] = form.optional_text(values["external_id"], "external_id")
-    form.check()
-    for name in ("handle", "external_id"):
-        if values.get(name) is not None:
-            taken = select(Creator.id).where(
-                Creator.program_id == program_id,
-                col(getattr(Creator, name)) == values[name],
-                Creator.id != key,
-            )
-            if (await change.session.exec(taken)).first() is not None:
-                form.fault(UserErrorCode.TAKEN, "Another creator of the program has this.", name)
-    form.check()
-    return values
+    return values, form.faults
+
+
+async def _taken(
+    change: Change,
+    program_id: int,
+    name: str,
+    forms: Sequence[tuple[Mapping[str, Any], Sequence[Fault]]],
+) -> set[str]:
+    """Which of these handles or keys somebody in the program has already."""
+    wanted = {values[name] for values, _ in forms if values.get(name)}
+    if not wanted:
+        return set()
+    column = col(getattr(Creator, name))
+    found = select(column).where(Creator.program_id == program_id, column.in_(wanted))
+    return set((await change.session.exec(found)).all())
+
+
+def _claim(values: Mapping[str, Any], taken: Mapping[str, set[str]]) -> list[Fault]:
+    """What of these values is taken; what is not, is from now on."""
+    faults = []
+    for name, others in taken.items():
+        value = values.get(name)
+        if value and value in others:
+            message = "Another creator of the program has this."
+            faults.append(Fault(UserErrorCode.TAKEN, message, (name,)))
+        elif value:
+            others.add(value)
+    return faults
 
 
 @dataclass(frozen=True, slots=True)

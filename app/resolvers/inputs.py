@@ -22,14 +22,14 @@ class Form:
     anything at all after a fault; `check` raises before that could matter."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self.faults: list[Fault] = []
 
     def fault(self, code: UserErrorCode, message: str, *path: str | int) -> None:
-        self._faults.append(Fault(code, message, tuple(map(str, path))))
+        self.faults.append(Fault(code, message, tuple(map(str, path))))
 
     def check(self) -> None:
-        if self._faults:
-            raise Refused(*self._faults)
+        if self.faults:
+            raise Refused(*self.faults)
 
     def text(self, value: str | None, *path: str | int, max_length: int = NAME_MAX) -> str:
         """A line of text that is not blank: white space around it is dropped."""
@@ -90,7 +90,7 @@ class Form:
         try:
             return check_utm(value)
         except BadUtm as bad:
-            self.fault(UserErrorCode.INVALID, bad.message, *path, bad.name)
+            self.fault(UserErrorCode.INVALID, bad.message, *path)
             return {}
 
     def time_zone(self, value: str, *path: str | int) -> str:

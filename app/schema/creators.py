@@ -1,8 +1,9 @@
 """Creators in the graph."""
 
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
@@ -193,9 +194,8 @@ class CreatorByInput:
     )
 
 
-@strawberry.input(description="What `createCreator` takes.")
-class CreateCreatorInput:
-    program_id: strawberry.ID = strawberry.field(description="The program.")
+@strawberry.input(description="A creator to be made.")
+class NewCreatorInput:
     handle: str = strawberry.field(
         description="The public handle, unique in the program. A leading `@` is dropped."
     )
@@ -208,6 +208,44 @@ class CreateCreatorInput:
     external_id: strawberry.Maybe[str | None] = strawberry.field(
         description="The caller's own key, unique in the program."
     )
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "handle": self.handle,
+            "display_name": self.display_name,
+            **given(self, but=("program_id", "handle", "display_name")),
+        }
+
+
+@strawberry.input(description="What `createCreator` takes.")
+class CreateCreatorInput(NewCreatorInput):
+    program_id: strawberry.ID = strawberry.field(description="The program.")
+
+
+@strawberry.input(description="What `createCreators` takes.")
+class CreateCreatorsInput:
+    program_id: strawberry.ID = strawberry.field(description="The program.")
+    creators: list[NewCreatorInput] = strawberry.field(description="The creators, 1,000 at most.")
+
+
+@strawberry.type(description="What came of making one creator.")
+class CreatorResult:
+    creator: Creator | None = strawberry.field(
+        description="The new creator, or null if there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Why the creator was not made. Empty on success."
+    )
+
+
+@strawberry.type(description="What `createCreators` answers.")
+class CreateCreatorsPayload:
+    results: list[CreatorResult] = strawberry.field(
+        default_factory=list,
+        description="One result for each, in the order given. One failure does not undo the "
+        "others. Empty if there are errors.",
+    )
+    user_errors: list[UserError] = user_errors()
 
 
 @strawberry.type(description="What `createCreator` answers.")
@@ -298,13 +336,27 @@ class CreatorMutation:
     async def create_creator(
         self, change: Change, input: CreateCreatorInput
     ) -> CreateCreatorPayload:
-        values = {
-            "handle": input.handle,
-            "display_name": input.display_name,
-            **given(input, but=("program_id", "handle", "display_name")),
-        }
-        creator = await creators.create(change, key("prg", input.program_id), values)
+        creator = await creators.create(change, key("prg", input.program_id), input.values())
         return CreateCreatorPayload(creator=Creator.of(creator))
+
+    @mutation("Create many creators at once, each on its own.", cost=100)
+    async def create_creators(
+        self, change: Change, input: CreateCreatorsInput
+    ) -> CreateCreatorsPayload:
+        done = await creators.create_each(
+            change, key("prg", input.program_id), [each.values() for each in input.creators]
+        )
+        results = []
+        for place, each in enumerate(done):
+            at = ("creators", str(place))
+            faults = [replace(fault, path=(*at, *(fault.path or ()))) for fault in each.faults]
+            results.append(
+                CreatorResult(
+                    creator=None if each.creator is None else Creator.of(each.creator),
+                    user_errors=[UserError.of(fault) for fault in faults],
+                )
+            )
+        return CreateCreatorsPayload(results=results)
 
     @mutation("Change a creator.")
     async def update_creator(
