@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -112,9 +113,13 @@ class Database:
 
 def _sqlite_engine(url: URL, *, read_only: bool) -> AsyncEngine:
     path = Path(url.database or "").absolute()
-    mode = "ro" if read_only else "rwc"
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///file:{path}?mode={mode}&uri=true",
+        URL.create(
+            "sqlite+aiosqlite",
+            # To SQLite it is an address: a path with %, # or ? in it would be another one.
+            database=f"file:{quote(str(path))}",
+            query={"mode": "ro" if read_only else "rwc", "uri": "true"},
+        ),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=READERS if read_only else 1,
         max_overflow=0,
@@ -130,10 +135,12 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
     connection.isolation_level = None  # ours are the transactions, not the driver's
     cursor = connection.cursor()
     for pragma in (
+        "busy_timeout=10000",
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        "busy_timeout=10000",
+        # Or INSERT OR REPLACE would delete a link without the trigger that refuses it.
+        "recursive_triggers=ON",
         "mmap_size=268435456",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -96,7 +96,8 @@ class DayKey(SQLModel, table=True):
 
     __tablename__ = "day_key"
 
-    day: int = Field(primary_key=True)
+    # Days since 1970.
+    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     key: bytes = Field(sa_type=LargeBinary(32))
 
 
