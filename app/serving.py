@@ -37,7 +37,7 @@ def serve(settings: Settings) -> None:
         loop="uvloop",
         http=LimitedHttpProtocol,
         ws="websockets-sansio",
-        ws_max_size=settings.graphql_max_body_kb * 1024,
+        ws_max_size=256 * 1024,
         # The redirect and the graph judge X-Forwarded-For themselves: see trusted_proxies.
         proxy_headers=False,
         access_log=False,
@@ -62,14 +62,18 @@ async def _demo_key(settings: Settings, console: Console) -> str | None:
     finally:
         await database.close()
     if key is not None:
-        with os.fdopen(os.open(demo_key_path(settings), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with os.fdopen(
+            os.open(demo_key_path(settings), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+        ) as file:
             file.write(key)
     return demo_key(settings)
 
 
 def _welcome(settings: Settings, key: str | None, console: Console) -> None:
     url = settings.base_url
-    console.print(f"\n[bold]Tracklinks[/bold] at {url}   GraphiQL at {url}/graphql\n", highlight=False)
+    console.print(
+        f"\n[bold]Tracklinks[/bold] at {url}   GraphiQL at {url}/graphql\n", highlight=False
+    )
     if key is None:
         console.print(
             "The database holds a program that is not the demo's, so there is no demo key.\n"

@@ -38,7 +38,9 @@ def test_a_handle_and_a_key_belong_to_one_creator_of_a_program(
 
 def test_an_update_changes_what_it_names_and_null_clears(world: World) -> None:
     ana = world.a_creator(handle="ana", firstName="Ana", email="ana@brand.example")
-    changed = world.do("updateCreator", CREATOR, id=ana, displayName="Ana B.", email=None)["creator"]
+    changed = world.do("updateCreator", CREATOR, id=ana, displayName="Ana B.", email=None)[
+        "creator"
+    ]
     assert (changed["displayName"], changed["email"]) == ("Ana B.", None)
     assert (changed["handle"], changed["firstName"]) == ("ana", "Ana")
     again = world.do("updateCreator", CREATOR, id=ana, handle="Ana")["creator"]
@@ -106,7 +108,9 @@ def test_an_archived_creators_links_go_on_and_they_join_no_new_campaign(world: W
     campaign, creator = world.a_campaign(), world.a_creator()
     (ana,) = world.enroll(campaign, [creator])
     link = world.a_link(ana)
-    times = {world.do("archiveCreator", CREATOR, id=creator)["creator"]["archivedAt"] for _ in range(2)}
+    times = {
+        world.do("archiveCreator", CREATOR, id=creator)["creator"]["archivedAt"] for _ in range(2)
+    }
     assert len(times) == 1
     assert world.click(link["code"]).status_code == 302
     (result,) = world.do(
