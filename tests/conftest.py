@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 from app import migrations
 from app.database import Database
 from tests.postgres import run_sql, running_postgres
+from tests.site import Site
 
 _numbers = itertools.count()
 
@@ -86,3 +87,15 @@ def _new_postgres(server: URL, how: str = "") -> Iterator[URL]:
 
 def _text(address: URL) -> str:
     return address.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def site(engine_url: str, tmp_path: Path) -> Site:
+    """An installation for the click path, on each engine."""
+    return Site(engine_url, tmp_path)
+
+
+@pytest.fixture
+def sqlite_site(sqlite_template: Path, tmp_path: Path) -> Site:
+    """The same where the engine plays no part."""
+    return Site(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tracklinks.db')}", tmp_path)
