@@ -190,10 +190,9 @@ class Site:
                 log_level="critical",
             )
             server = uvicorn.Server(config)
-            # pytest's are the signals.
-            server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
-            task = asyncio.create_task(server.serve())
-            while not server.started:
+            # Without taking the signals, which are pytest's.
+            task = asyncio.create_task(server._serve())
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
                 await asyncio.sleep(0.005)
             yield server.servers[0].sockets[0].getsockname()[1]
             server.should_exit = True

@@ -46,7 +46,7 @@ async def test_every_hostile_or_ordinary_request_gets_its_answer_and_is_counted_
     counted = 0
     async with site.serving(trusted_proxies=["127.0.0.1"], unknown_codes_per_minute=1000) as port:
         for number, row in enumerate(REQUESTS):
-            if row["target"] in {"/robots.txt"}:
+            if row["target"] == "/robots.txt":
                 continue  # not of the redirect
             headers = [f"{name}: {value}" for name, value in row["headers"].items()]
             if "X-Forwarded-For" not in row["headers"]:
@@ -159,7 +159,7 @@ async def test_a_worker_never_keeps_a_row_that_is_about_to_be_committed(sqlite_s
 
 
 def _hostile_targets(count: int) -> Iterator[str]:
-    rng = random.Random(1)
+    rng = random.Random(1)  # noqa: S311 - test data
     for _ in range(count):
         code = list(LIVE)
         raw = chr(rng.randrange(256))
@@ -200,7 +200,7 @@ async def test_nothing_stored_or_sent_adds_a_header(sqlite_site: Site, stored: s
 
 async def test_guessing_codes_is_slowed_down_and_viewers_are_not(sqlite_site: Site) -> None:
     await sqlite_site.add_links(LIVE)
-    rng = random.Random(2)
+    rng = random.Random(2)  # noqa: S311 - test data
     async with sqlite_site.redirecting() as redirect:
         statuses = [
             (await ask(redirect, "/" + "".join(rng.choices(string.ascii_lowercase, k=8)))).status
@@ -238,7 +238,7 @@ async def test_forwarded_addresses_count_from_configured_proxies_only(site: Site
 async def test_the_viewers_parameters_never_change_what_the_brand_chose(sqlite_site: Site) -> None:
     from app.clicks.queries import pass_through
 
-    rng = random.Random(3)
+    rng = random.Random(3)  # noqa: S311 - test data
     names = ["a", "utm_source", "utm%5Fsource", "UTM_SOURCE", "x[]", "a.b", "__p", "%5f_q", "é", ""]
 
     def query() -> str:
