@@ -24,6 +24,7 @@ from app.resolvers import keys
 from app.resolvers.change import Change
 from app.settings import Settings
 from tests.postgres import run_sql, running_postgres
+from tests.site import Site
 from tests.world import World
 
 _numbers = itertools.count()
@@ -150,3 +151,15 @@ def world(settings: Settings, operator_key: str) -> Iterator[World]:
             "createApiKey", "text", name="Brand", role="ADMIN", programId=world.program_id
         )["text"]
         yield world
+
+
+@pytest.fixture
+def site(engine_url: str, tmp_path: Path) -> Site:
+    """An installation for the click path, on each engine."""
+    return Site(engine_url, tmp_path)
+
+
+@pytest.fixture
+def sqlite_site(sqlite_template: Path, tmp_path: Path) -> Site:
+    """The same where the engine plays no part."""
+    return Site(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tracklinks.db')}", tmp_path)

@@ -191,7 +191,11 @@ class PostgresLinks:
 
     async def close(self) -> None:
         if self._pool is not None:
-            self._pool.terminate()
+            try:
+                async with asyncio.timeout(1):
+                    await self._pool.close()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._pool.terminate()
             self._pool = None
 
     async def _row(self, code: str) -> Any:

@@ -1,5 +1,6 @@
 """Clicks into PostgreSQL: rows by COPY, counters by one statement each, one transaction."""
 
+import contextlib
 from collections.abc import Sequence
 
 import asyncpg
@@ -112,7 +113,9 @@ class PostgresStore:
 
     async def close(self) -> None:
         if self._open is not None:
-            self._open.terminate()
+            # If it does not say goodbye in time, it is cut off.
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
+                await self._open.close(timeout=1)
             self._open = None
 
     async def _connection(self) -> asyncpg.Connection:

@@ -116,21 +116,19 @@ def tally(
         link, at_ms = record.link_id, record.at_ms
         verdict, reason, unique = hit.verdict, hit.reason, False
         if verdict is Verdict.COUNTED and record.visitor is not None:
-            visit = (link, record.visitor)
-            before = out.visits.get(visit) or seen.get(visit)
-            if before is None and record.visitor_before is not None:
-                before = seen.get((link, record.visitor_before))
+            before: Seen | None = None
+            for visitor in (record.visitor, record.visitor_before):
+                if before is None and visitor is not None:
+                    before = out.visits.get((link, visitor)) or seen.get((link, visitor))
             window_ms = windows_ms.get(record.program_id, DEFAULT_WINDOW_MS)
             if before is not None and is_duplicate(at_ms, before[0], duplicate_ms):
                 verdict, reason = Verdict.EXCLUDED, DUPLICATE
             else:
                 unique = before is None or is_unique(at_ms, before[1], window_ms)
-                last, last_unique = before or (at_ms, at_ms)
-                # A hit that comes late moves nothing back.
-                out.visits[visit] = (
-                    max(last, at_ms),
-                    max(last_unique, at_ms) if unique else last_unique,
-                )
+                # Hits come in order of time. If one does not, a clock was set back, and its
+                # time is what the next one is compared with.
+                last_unique = at_ms if unique or before is None else before[1]
+                out.visits[link, record.visitor] = (at_ms, last_unique)
         suspect = hit.is_suspect and verdict is Verdict.COUNTED
         quarter = at_ms // QUARTER_MS
         counts = out.quarters.setdefault((link, quarter), Counts())

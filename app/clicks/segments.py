@@ -38,7 +38,6 @@ class _Part:
     end: int
     has_more: bool
     is_finished: bool
-    damaged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,10 @@ class Segments:
             if part is None:
                 continue
             parts.append(part)
-            if part.has_more:
+            more |= part.has_more
+            if part.has_more and part.records:
                 newest = max(record.at_ms for record, _ in part.records)
                 horizon = newest if horizon is None else min(horizon, newest)
-                more = True
         return _merge(parts, horizon, more=more)
 
     def delete(self, segment: str) -> None:
@@ -105,7 +104,7 @@ def _read(path: Path, position: int, limit: int) -> _Part | None:
     frames = Frames(data)
     records = [(record, position + end) for record, end in frames]
     end = position + frames.end
-    has_more = len(data) == wanted and bool(records)
+    has_more = len(data) == wanted
     rest = len(data) - frames.end
     damaged = frames.damaged
     is_finished = is_closed and len(data) < wanted
@@ -113,14 +112,14 @@ def _read(path: Path, position: int, limit: int) -> _Part | None:
         # Never answered, or lost by the disk: nobody will complete it.
         damaged += rest
         end += rest
-    elif len(data) == wanted and not records:
+    elif has_more and not records:
         # A desert wider than one reading: step over it, but not over a frame cut in half.
         step = wanted - LEAST_READ // 2
         damaged += step - frames.end if step > frames.end else 0
         end = position + max(step, frames.end)
     if damaged:
         log.warning("Skipped %d damaged bytes of journal segment %s", damaged, path.stem)
-    return _Part(path.stem, position, records, end, has_more, is_finished, damaged)
+    return _Part(path.stem, position, records, end, has_more, is_finished)
 
 
 def _is_closed(file: int) -> bool:

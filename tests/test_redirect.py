@@ -1,0 +1,328 @@
+"""What a viewer gets for a short link, over a real socket, and what is counted of it."""
+
+import asyncio
+import json
+import random
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from tests.site import DESTINATION, PHONE, RESERVED, Site, ask, send_raw
+
+FIXTURES = Path(__file__).parent / "fixtures"
+REQUESTS = [json.loads(line) for line in (FIXTURES / "requests.jsonl").read_text().splitlines()]
+AGENTS: dict[str, str] = json.loads((FIXTURES / "requests_context.json").read_text())["user_agents"]
+LIVE, ARCHIVED, UNKNOWN = "sm3hkt7w", "rx9fgb2d", "nn5nnn5n"
+COMMON = {
+    "cache-control": "private, no-store, max-age=0",
+    "x-robots-tag": "noindex, nofollow",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "x-content-type-options": "nosniff",
+}
+
+
+def get(target: str, *headers: str, method: str = "GET") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", "Host: go.brand.example", *headers]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1", "replace")
+
+
+def text_of(row: dict[str, Any]) -> str:
+    target: str = row["target"]
+    for name, code in (("{code}", LIVE), ("{arch}", ARCHIVED), ("{none}", UNKNOWN)):
+        target = target.replace(name, code)
+    return target.replace("{CODE}", LIVE.upper())
+
+
+async def test_every_hostile_or_ordinary_request_gets_its_answer_and_is_counted_rightly(
+    site: Site,
+) -> None:
+    await site.add_links(LIVE, ARCHIVED)
+    await site.archive(ARCHIVED)
+    wrong: list[str] = []
+    counted = 0
+    async with site.serving(trusted_proxies=["127.0.0.1"], unknown_codes_per_minute=1000) as port:
+        for number, row in enumerate(REQUESTS):
+            if row["target"] == "/robots.txt":
+                continue  # not of the redirect
+            headers = [f"{name}: {value}" for name, value in row["headers"].items()]
+            if "X-Forwarded-For" not in row["headers"]:
+                headers.append(f"X-Forwarded-For: 198.51.100.{number}")
+            target = text_of(row).encode("utf-8").decode("latin-1")
+            agent = f"User-Agent: {AGENTS[row['ua']]}"
+            answer = await send_raw(port, get(target, agent, *headers, method=row["method"]))
+            if not _is_right(row, answer.status, answer.location):
+                wrong.append(f"{row['id']} {row['target']}: {answer.status} {answer.location}")
+            counted += row["expect_counted_clicks"] or 0
+    assert not wrong
+    unscored = sum(row["expect_counted_clicks"] is None for row in REQUESTS)
+    await site.drain()
+    assert counted <= (await site.numbers())["clicks"] <= counted + unscored
+
+
+def _is_right(row: dict[str, Any], status: int, location: str | None) -> bool:
+    if status not in row["expect_status"]:
+        return False
+    if status != 302:
+        return location is None
+    if row["expect_location"] == "DEST":
+        return location == DESTINATION
+    return location is not None and urlsplit(location)[:2] == urlsplit(DESTINATION)[:2]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", LIVE, 302),
+        ("GET", LIVE.upper(), 302),
+        ("HEAD", LIVE, 302),
+        ("GET", ARCHIVED, 410),
+        ("HEAD", ARCHIVED, 410),
+        ("GET", UNKNOWN, 404),
+        ("HEAD", UNKNOWN, 404),
+        ("POST", LIVE, 405),
+        ("DELETE", ARCHIVED, 405),
+    ],
+)
+async def test_each_answer_has_exactly_its_headers(
+    sqlite_site: Site, method: str, target: str, status: int
+) -> None:
+    await sqlite_site.add_links(LIVE, ARCHIVED)
+    await sqlite_site.archive(ARCHIVED)
+    async with sqlite_site.serving() as port:
+        answer = await send_raw(port, get(f"/{target}", f"User-Agent: {PHONE}", method=method))
+    expected = dict(COMMON)
+    if status == 302:
+        expected |= {"location": DESTINATION, "content-length": "0"}
+    else:
+        expected |= {"content-type": "text/html; charset=utf-8"}
+        expected["content-length"] = answer.headers["content-length"]
+        assert target not in answer.body.decode()
+        assert (len(answer.body) > 0) is (method != "HEAD")
+    if status == 405:
+        expected["allow"] = "GET, HEAD"
+    own = {"date", "server", "connection"}
+    assert answer.status == status
+    assert {name: answer.headers[name] for name in answer.headers.keys() - own} == expected
+
+
+async def test_a_prefetch_is_refused_so_that_the_browser_asks_again(site: Site) -> None:
+    await site.add_links(LIVE)
+    async with site.redirecting() as redirect:
+        for header in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"):
+            answer = await ask(redirect, f"/{LIVE}", headers={header: "prefetch"})
+            assert (answer.status, answer.location) == (503, None)
+            assert answer.headers["retry-after"]
+    await site.drain()
+    assert await site.reasons() == {"prefetch": 4}
+
+
+async def test_words_of_other_routes_are_no_codes(sqlite_site: Site) -> None:
+    async with sqlite_site.redirecting() as redirect:
+        route = redirect.route()
+        for word in RESERVED:
+            match, _ = route.matches({"type": "http", "raw_path": f"/{word}".encode()})
+            assert match.name == "NONE"
+
+
+async def test_an_archived_link_is_gone_at_the_next_request_in_every_worker(site: Site) -> None:
+    codes = [f"link{number:04}" for number in range(40)]
+    await site.add_links(*codes)
+    async with site.redirecting() as one, site.redirecting() as two:
+        for code in codes:
+            for worker in (one, two):
+                assert (await ask(worker, f"/{code}")).status == 302
+            await site.archive(code)
+            for worker in (one, two):
+                answer = await ask(worker, f"/{code}")
+                assert (answer.status, answer.location) == (410, None)
+    await site.drain()
+    numbers = await site.numbers()
+    assert (numbers["clicks"] + numbers["excluded_hits"], numbers["hits_after_archive"]) == (80, 80)
+
+
+async def test_a_worker_never_keeps_a_row_that_is_about_to_be_committed(sqlite_site: Site) -> None:
+    """The writer died between COMMIT and its word that it was done."""
+    await sqlite_site.add_links(LIVE)
+    async with sqlite_site.database() as database, sqlite_site.redirecting() as redirect:
+        (table,) = database._listeners
+        table.changing([LIVE])
+        assert (await ask(redirect, f"/{LIVE}")).status == 302
+        await sqlite_site.rows("SELECT 1")
+        async with database.writing() as session:
+            connection = await session.connection()
+            await connection.exec_driver_sql("UPDATE tracking_link SET archived_at = '2026-01-01'")
+        assert (await ask(redirect, f"/{LIVE}")).status == 410
+
+
+def _hostile_targets(count: int) -> Iterator[str]:
+    rng = random.Random(1)  # noqa: S311 - test data
+    for _ in range(count):
+        code = list(LIVE)
+        raw = chr(rng.randrange(256))
+        byte = raw if rng.random() < 0.5 else f"%{ord(raw):02x}"
+        place = rng.randrange(len(code) + 1)
+        code[place : place + rng.randrange(2)] = [byte]
+        yield "/" + "".join(code)
+
+
+async def test_no_byte_in_a_path_breaks_the_answer_or_comes_back_in_it(sqlite_site: Site) -> None:
+    await sqlite_site.add_links(LIVE)
+    async with sqlite_site.serving(unknown_codes_per_minute=10_000) as port:
+        for target in _hostile_targets(600):
+            if any(char in target for char in "\r\n \t"):
+                continue
+            answer = await send_raw(port, get(target, f"User-Agent: {PHONE}"))
+            is_exact = target.partition("?")[0].partition("#")[0].lower() == f"/{LIVE}"
+            assert answer.status < 500, target
+            assert (answer.location is not None) is is_exact, target
+            assert target[1:].encode("latin-1") not in answer.body
+
+
+@pytest.mark.parametrize(
+    "stored", ["\r\nX-Evil: 1", "\n", "\0", "%0d%0aX:1", "\u560a\u560d", " ", "é"]
+)
+async def test_nothing_stored_or_sent_adds_a_header(sqlite_site: Site, stored: str) -> None:
+    await sqlite_site.add_links(LIVE, destination=f"https://brand.example/{stored}?a={stored}")
+    async with sqlite_site.redirecting() as redirect:
+        for query in ("", f"?b={stored}", f"?{stored}=1"):
+            target = f"/{LIVE}{query}".encode().decode("latin-1")
+            answer = await ask(redirect, target)
+            assert answer.status == 302
+            assert answer.headers.keys() == COMMON.keys() | {"location", "content-length"}
+            assert answer.location is not None
+            assert answer.location.startswith("https://brand.example/")
+            assert not set(answer.location) - set(map(chr, range(0x21, 0x7F)))
+
+
+async def test_guessing_codes_is_slowed_down_and_viewers_are_not(sqlite_site: Site) -> None:
+    await sqlite_site.add_links(LIVE)
+    rng = random.Random(2)  # noqa: S311 - test data
+    async with sqlite_site.redirecting() as redirect:
+        statuses = [
+            (await ask(redirect, "/" + "".join(rng.choices(string.ascii_lowercase, k=8)))).status
+            for _ in range(10_000)
+        ]
+        assert statuses == [404] * 30 + [429] * 9_970
+        assert (await ask(redirect, f"/{LIVE}")).status == 302
+        assert (await ask(redirect, "/elsewhere", address="192.0.2.2")).status == 404
+        # A /64 is one customer.
+        for _ in range(30):
+            await ask(redirect, "/elsewhere", address=f"2001:db8::{rng.randrange(60_000):x}")
+        assert (await ask(redirect, "/elsewhere", address="2001:db8::1")).status == 429
+        assert (await ask(redirect, "/elsewhere", address="2001:db8:0:1::1")).status == 404
+
+
+async def test_forwarded_addresses_count_from_configured_proxies_only(site: Site) -> None:
+    await site.add_links(LIVE)
+
+    async def hits(**options: Any) -> int:
+        async with site.redirecting(**options) as redirect:
+            for number in range(3):
+                # What stands left of the nearest stranger, anybody may have written.
+                hops = f"203.0.113.{number}, 198.51.100.7, 10.0.0.2"
+                await ask(
+                    redirect, f"/{LIVE}", headers={"X-Forwarded-For": hops}, address="10.0.0.1"
+                )
+        await site.drain()
+        return len(await site.rows("SELECT DISTINCT visitor FROM click"))
+
+    assert await hits(trusted_proxies=["10.0.0.0/8"]) == 1
+    assert await hits() == 2  # the proxy itself
+    assert await hits(trusted_proxies=["10.0.0.0/8", "198.51.100.7"]) == 5
+
+
+async def test_the_viewers_parameters_never_change_what_the_brand_chose(sqlite_site: Site) -> None:
+    from app.clicks.queries import pass_through
+
+    rng = random.Random(3)  # noqa: S311 - test data
+    names = ["a", "utm_source", "utm%5Fsource", "UTM_SOURCE", "x[]", "a.b", "__p", "%5f_q", "é", ""]
+
+    def query() -> str:
+        pairs = (
+            f"{rng.choice(names)}={rng.choice(['', '1', 'x%0d%0a', '&', '#'[:0], '=', '%'])}"
+            for _ in range(rng.randrange(5))
+        )
+        return "&".join(pairs)
+
+    for _ in range(5_000):
+        path = rng.choice(["/", "/p/é"[:3], "/a;b=1", "/%2f"])
+        own, fragment = query().replace("é", "e"), rng.choice(["", "#top", "#?a=2"])
+        stored = f"https://brand.example:8443{path}{'?' + own if own else ''}{fragment}"
+        asked = query()
+        location = pass_through(stored, asked.encode())
+        before, after = urlsplit(stored), urlsplit(location)
+        assert (before.scheme, before.netloc, before.path, before.fragment) == (
+            after.scheme, after.netloc, after.path, after.fragment,
+        )  # fmt: skip
+        assert after.query.startswith(before.query)
+        assert location.isascii()
+        mine = {name for name, _ in parse_qsl(before.query, keep_blank_values=True)}
+        added = parse_qsl(after.query[len(before.query) :], keep_blank_values=True)
+        assert not mine & {name for name, _ in added}
+        assert not any(name.startswith("__") for name, _ in added)
+    long = pass_through(DESTINATION, b"a=" + b"x" * 8_000)
+    assert long == DESTINATION
+
+
+async def test_nothing_of_the_route_can_be_cached(sqlite_site: Site) -> None:
+    await sqlite_site.add_links(LIVE, ARCHIVED)
+    await sqlite_site.archive(ARCHIVED)
+    validators = {"If-None-Match": '"x"', "If-Modified-Since": "Tue, 24 Nov 2099 00:00:00 GMT",
+                  "Range": "bytes=0-1"}  # fmt: skip
+    async with sqlite_site.redirecting() as redirect:
+        for target in (LIVE, ARCHIVED, UNKNOWN):
+            for method in ("GET", "HEAD", "PUT"):
+                answer = await ask(redirect, f"/{target}", method=method, headers=validators)
+                assert answer.status in {302, 404, 405, 410}
+                assert "no-store" in answer.headers["cache-control"]
+                assert not answer.headers.keys() & {"etag", "last-modified", "expires", "age"}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /x HTTP/1.1\r\n" + b"X-H: y\r\n" * 101 + b"\r\n",
+        b"GET /x HTTP/1.1\r\nX-H: " + b"y" * 17_000 + b"\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nX-H: " + b"y" * 400_000,
+        b"GET /x HTTP/1.1\r\n" + b"X-H: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 20_000,
+    ],
+)
+async def test_a_head_without_end_is_refused(sqlite_site: Site, request_: bytes) -> None:
+    async with sqlite_site.serving() as port:
+        assert (await send_raw(port, request_)).status == 400
+
+
+async def test_pipelined_requests_are_each_answered(sqlite_site: Site) -> None:
+    await sqlite_site.add_links(LIVE)
+    many = 40
+    async with sqlite_site.serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        one = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}{{}}\r\n\r\n"
+        writer.write("".join(one.format("y" * 800) for _ in range(many)).encode())
+        async with asyncio.timeout(10):
+            for _ in range(many):
+                assert b"302 Found" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+async def test_half_a_request_does_not_hold_a_connection(
+    sqlite_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.http_limits.LOOK_S", 0.1)
+    await sqlite_site.add_links(LIVE)
+    whole = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode()
+    async with sqlite_site.serving() as port:
+        for is_first in (True, False):  # also behind a request that was whole
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(5):
+                if not is_first:
+                    writer.write(whole)
+                    await reader.readuntil(b"\r\n\r\n")
+                writer.write(whole[:20])
+                assert await reader.read() == b""  # the server closed it
+            writer.close()
