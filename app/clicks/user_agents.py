@@ -7,7 +7,7 @@ phones (Cubot), mobile networks (Orange Botswana) and shop channels (`Channel/go
 clicks on a creator's link come from inside an app, whose browser writes all of these into its
 name. So we judge in four steps, and look for words only in what the software wrote of itself:
 
-1. The plain shape of a mainstream browser: a person.
+1. The plain shape of a mainstream browser: a person. No word list comes between.
 2. What does not even begin like a browser: a program.
 3. What a device, a network or an app wrote about where it runs is cut out. The rest is searched
    for words by which programs name themselves, and for the forms that only programs have:
@@ -32,7 +32,7 @@ _PREVIEWS: Final = (
     "bingpreview", "microsoftpreview", "google-pagerenderer", "google web preview",
     "google-read-aloud", "googleimageproxy", "flipboardproxy", "pinterestbot", "applebot",
     "bluesky cardyb", "tiktokspider", "thirdlandingpagefeinfra", "kakaotalk-scrap", "bitlybot",
-    "iframely", "embedly", "yahoomailproxy", "emailproxy", "redditbot", "mastodon", "ms-office",
+    "iframely", "embedly", "yahoomailproxy", "emailproxy", "redditbot", "ms-office",
     "snap url preview", "unfurl", "link preview", "linkpreview",
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ _PREVIEWS: Final = (
 # browser, with a person before it.
 _PREVIEW_APPS: Final = (
     "whatsapp", "pinterest", "snapchat", "viber", "signal", "skype", "microsoft office",
-    "microsoft outlook", "telegram", "discord", "slack", "kakaotalk", "flipboard", "pleroma",
+    "microsoft outlook", "telegram", "discord", "slack", "kakaotalk", "flipboard", "mastodon",
 )  # fmt: skip
 
 # HTTP libraries: what a program is called whose author gave it no name.
@@ -84,6 +84,22 @@ _WORDS_ON_COMPUTERS: Final = (
     "zombie",
 )  # fmt: skip
 
+# Monitors, security gateways, page readers and site auditors that pose as a computer's browser
+# and add a name without any of these words.
+_TOOLS_ON_COMPUTERS: Final = (
+    "alertsite", "appdynamics", "applitools", "apify", "barracuda", "binaryedge", "bluecoat",
+    "brightcloud", "browserless", "browserstack", "builtwith", "contentking",
+    "crowdstrike", "cyren", "datadog", "datanyze", "debugbear", "doubleverify", "dynatrace",
+    "evidon", "forcepoint", "fortiguard", "grapeshot", "hardenize", "hubspot",
+    "import.io", "instapaper", "kimono", "lumar", "mapper", "mimecast", "mozenda",
+    "nagios", "netlas", "netpeak", "newrelic", "octoparse", "oncrawl", "percy/", "proofpoint",
+    "proximic", "qualaroo", "rapid7", "rendertron", "ruxit", "saucelabs", "seobility",
+    "silktide", "similartech", "similarweb", "sindup", "sistrix", "solarwinds", "sophos",
+    "speedcurve", "sucuri", "tenable", "thousandeyes", "tineye", "trendmicro", "uptrends",
+    "virusdie", "virustotal", "wappalyzer", "watchtowr", "websense", "whatweb", "wordfence",
+    "wordpress", "xovi", "yellowlab", "zabbix", "zapier", "zscaler", "zyte",
+)  # fmt: skip
+
 REASONS: Final = frozenset(
     {"empty", "contact"}
     | {f"structure:{form}" for form in
@@ -91,6 +107,7 @@ REASONS: Final = frozenset(
     | {f"preview:{name}" for name in (*_PREVIEWS, *_PREVIEW_APPS)}
     | {f"library:{name}" for name in _LIBRARIES}
     | {f"word:{name}" for name in (*_WORDS, *_WORDS_ON_COMPUTERS)}
+    | {f"tool:{name}" for name in _TOOLS_ON_COMPUTERS}
 )  # fmt: skip
 
 _Names = tuple[tuple[str, str], ...]
@@ -101,7 +118,7 @@ def _named(kind: str, names: tuple[str, ...]) -> _Names:
 
 
 _ANYWHERE: Final = _named("preview", _PREVIEWS) + _named("word", _WORDS)
-_ON_COMPUTERS: Final = _named("word", _WORDS_ON_COMPUTERS)
+_ON_COMPUTERS: Final = _named("word", _WORDS_ON_COMPUTERS) + _named("tool", _TOOLS_ON_COMPUTERS)
 _NO_BROWSER: Final = (
     _named("preview", _PREVIEWS)
     + _named("library", _LIBRARIES)
@@ -184,11 +201,12 @@ _PLATFORM: Final = re.compile(
     r"|(?![^;()]{1,40}; (?:Windows NT|Intel Mac|Macintosh|X11))[^)])"
 )
 # A browser is made of names with versions. Programs add a word without one, or a web address:
-# after the comment on the engine, or at the end.
+# after the comment on the engine, or at the end. Internet Explorer adds nothing.
 _TAIL: Final = re.compile(
     r"KHTML, like Gecko\) ([A-Za-z.-]+)(?= [A-Za-z])"
     r"|(?<!like )(?:Safari|Firefox)/[\d.+]+ ?"
     r"(;|[A-Za-z][A-Za-z-]*(?: [A-Z]\w+)*$|\S{1,63}\.(?:com|net|org|io|eu|fr|de)\b)"
+    r"|MSIE [^()]*\) ?(?!like Gecko|Opera|Escape)([A-Za-z0-9]+)[^()]*$"
 )
 # The words without a version that browsers add too, besides `…Browser`.
 _TAILS: Final = frozenset((
@@ -242,7 +260,7 @@ def _form_on_computers(text: str, soft: str) -> str | None:
     if not _PLATFORM.match(text):
         return "structure:platform"
     for found in _TAIL.finditer(soft):
-        tail = (found[1] or found[2]).lower()
+        tail = (found[1] or found[2] or found[3]).lower()
         if tail not in _TAILS and not tail.endswith("browser"):
             return "structure:tail"
     return None

@@ -72,6 +72,7 @@ def test_an_app_is_known_by_what_it_writes(end: str, app: str) -> None:
         ("Mozilla/5.0 (Linux; Android 14; SM-S911) Chrome/141 Mobile Safari/537.36", "mobile"),
         ("Opera/9.80 (Android; Opera Mini/7.5/35; U; en) Presto/2.8", "mobile"),
         ("Mozilla/5.0 (Linux; Android 9; AFTKA) Chrome/116 Safari/537.36", "other"),
+        ("Mozilla/5.0 (Linux; Android 12; Google TV) Chrome/116 Safari/537.36", "other"),
         ("Mozilla/5.0 (Web0S; Linux/SmartTV) Chrome/87 Safari/537.36", "other"),
         ("Mozilla/5.0 (PlayStation 5/SmartTV) AppleWebKit/605.1.15", "other"),
         ("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) Chrome/137 Safari/537.36", "desktop"),
