@@ -131,6 +131,7 @@ def test_what_is_no_tag_is_reported_with_its_place(template: str, reason: str, a
 
 def test_a_misspelt_tag_is_told_the_right_spelling() -> None:
     assert "Did you mean {{first_name}}?" in parse("{{frist_name}}").faults[0].message
+    assert "Did you mean {{first_name}}?" in parse("{{FIRST_NAME}}").faults[0].message
     assert (
         "Did you mean {{all_tracking_links}}?" in parse("{{All_Tracking_Link}}").faults[0].message
     )
@@ -232,6 +233,7 @@ def test_the_text_between_tags_stays_and_values_come_in_whole(text: str, value: 
         ("ŁÓDŹ", "lodz"),
         ("ｆｕｌｌ　ｗｉｄｔｈ ①", "full_width_1"),
         ("İstanbul Isparta ısı", "istanbul_isparta_isi"),
+        ("ℌöchster ℝang", "hochster_rang"),
         ("50% off", "50_off"),
         ("夏セール", "link"),
         ("!!!", "link"),
