@@ -11,20 +11,20 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import strawberry.asgi
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from app import destinations
-from app.auth import Authenticator
+from app.auth import Authenticator, Viewer
 from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
 from app.codes import RESERVED
 from app.database import Database
+from app.graphql.graphiql import Tab
+from app.graphql.view import GraphQLEndpoint
 from app.migrations import upgrade
 from app.redirect import Redirect
 from app.schema import Context, schema
@@ -42,10 +42,19 @@ class Application(Router):
         self.redirect = Redirect(settings, self.change_table, reserved=RESERVED)
         self.authenticate = Authenticator(self.database)
         self.recorder = RecorderKeeper(settings) if settings.recorder == "process" else None
+        self.graph = GraphQLEndpoint(
+            schema,
+            authenticate=self._viewer_of,
+            make_context=self._context,
+            settings=settings,
+            tabs=example_tabs() if settings.demo else (),
+            demo_key=demo_key(settings),
+        )
+        self._check_destination = destination_check(settings)
         super().__init__(
             routes=[
                 self.redirect.route(),
-                Route("/graphql", View(self)),
+                *self.graph.routes(),
                 Route("/healthz", self.healthy),
             ],
             redirect_slashes=False,
@@ -66,27 +75,20 @@ class Application(Router):
         await self.database.close()
         self.change_table.close()
 
+    async def _viewer_of(self, key: str | None) -> Viewer | None:
+        return None if key is None else await self.authenticate(key, now=datetime.now(UTC))
+
+    def _context(self, request: HTTPConnection, viewer: Viewer) -> Context:
+        return Context(
+            viewer=viewer,
+            database=self.database,
+            settings=self.settings,
+            check_destination=self._check_destination,
+        )
+
     async def healthy(self, request: Request) -> Response:
         """Whether this process serves. It says nothing of the database."""
         return JSONResponse({"status": "ok"})
-
-
-class View(strawberry.asgi.GraphQL[Any, None]):
-    def __init__(self, app: Application) -> None:
-        super().__init__(schema)
-        self.app = app
-        self.check = destination_check(app.settings)
-
-    async def get_context(self, request: Any, response: Any) -> Any:
-        text = request.headers.get("authorization", "").removeprefix("Bearer ")
-        viewer = await self.app.authenticate(text, now=datetime.now(UTC))
-        assert viewer  # noqa: S101
-        return Context(
-            viewer=viewer,
-            database=self.app.database,
-            settings=self.app.settings,
-            check_destination=self.check,
-        )
 
 
 def create_app() -> Application:
@@ -112,3 +114,12 @@ def demo_key(settings: Settings) -> str | None:
     """The key that the demo fills in everywhere, or None where there is no demo."""
     path = demo_key_path(settings)
     return path.read_text().strip() if settings.demo and path.exists() else None
+
+
+def example_tabs() -> tuple[Tab, ...]:
+    """What GraphiQL begins with in the demo: the operations of examples/, without those that
+    need variables of the reader's own."""
+    here = Path(__file__)
+    folders = (here.parent / "examples", here.parents[1] / "examples")  # installed, checked out
+    files = [file for folder in folders for file in sorted(folder.glob("*.graphql"))]
+    return tuple(Tab(file.read_text(encoding="utf-8")) for file in files)

@@ -37,7 +37,7 @@ def serve(settings: Settings) -> None:
         loop="uvloop",
         http=LimitedHttpProtocol,
         ws="websockets-sansio",
-        ws_max_size=256 * 1024,
+        ws_max_size=settings.graphql_max_body_kb * 1024,
         # The redirect and the graph judge X-Forwarded-For themselves: see trusted_proxies.
         proxy_headers=False,
         access_log=False,

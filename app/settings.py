@@ -90,6 +90,105 @@ class Settings(BaseSettings):
         "that exist always redirect.",
     )
 
+    # The graph's edge.
+    cors_origins: list[str] = Field(
+        default=[],
+        description="Web origins whose pages may ask the graph, or `*`. A JSON list. Empty: only "
+        "pages of this server itself.",
+    )
+    graphql_introspection: bool = Field(
+        default=True,
+        description="Answer questions about the schema, and suggest names when one is wrong.",
+    )
+    trusted_documents: Path | None = Field(
+        default=None,
+        description="A JSON file of SHA-256 to query text, as graphql-codegen writes it. Clients "
+        "may then send the hash instead of the text.",
+    )
+    only_trusted_documents: bool = Field(
+        default=False, description="Execute nothing but trusted documents."
+    )
+    graphql_max_body_kb: int = Field(
+        default=256, ge=1, description="The largest request body and WebSocket message, in KiB."
+    )
+    graphql_deadline_s: float = Field(
+        default=5, gt=0, description="How long a query or mutation may run, in seconds."
+    )
+    graphql_max_length: int = Field(
+        default=65_536, ge=1, description="Characters in a query's text."
+    )
+    graphql_max_tokens: int = Field(default=2000, ge=1, description="Tokens in a query's text.")
+    graphql_max_operations: int = Field(
+        default=10, ge=1, description="Operations in a query's text."
+    )
+    graphql_max_fragments: int = Field(default=50, ge=0, description="Fragments in a query's text.")
+    graphql_max_depth: int = Field(
+        default=15, ge=1, description="Fields within fields of an operation."
+    )
+    graphql_max_nesting: int = Field(
+        default=45,
+        ge=1,
+        le=100,
+        description="Selections within selections of an operation: fields, fragments and spreads.",
+    )
+    graphql_max_fields: int = Field(
+        default=500, ge=1, le=5000, description="Fields of an operation, its fragments written out."
+    )
+    graphql_max_spreads: int = Field(
+        default=250,
+        ge=0,
+        le=5000,
+        description="Fragment spreads and inline fragments of an operation, written out.",
+    )
+    graphql_max_aliases: int = Field(
+        default=30, ge=0, description="Aliases of an operation, its fragments written out."
+    )
+    graphql_max_directives: int = Field(
+        default=8, ge=0, description="Directives of an operation, its fragments written out."
+    )
+    graphql_max_repeats: int = Field(
+        default=20, ge=1, description="How often an operation may name one place in its answer."
+    )
+    graphql_max_root_fields: int = Field(
+        default=20, ge=1, description="Root fields of an operation."
+    )
+    graphql_max_root_mutation_fields: int = Field(
+        default=5, ge=1, description="Root fields of a mutation."
+    )
+    graphql_max_cost: int = Field(
+        default=10_000, ge=1, description="Cost of an operation: objects times page sizes."
+    )
+    graphql_max_page_size: int = Field(
+        default=100, ge=1, description="Items of a page, and IDs in an `ids` argument."
+    )
+    graphql_cached_documents: int = Field(
+        default=500,
+        ge=1,
+        description="Query texts that each server process keeps parsed and checked.",
+    )
+    graphql_cached_characters: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Characters of the query texts kept; a kept text takes up to a hundred times "
+        "its length in memory.",
+    )
+    graphql_requests_per_minute: int = Field(
+        default=600, ge=1, description="Graph requests of a key in each server process."
+    )
+    graphql_cost_per_minute: int = Field(
+        default=60_000, ge=1, description="Cost that a key may cause in each server process."
+    )
+    graphql_auth_failures_per_minute: int = Field(
+        default=20,
+        ge=1,
+        description="Requests without a valid key that an address may make before it reads 429.",
+    )
+    graphql_max_subscriptions: int = Field(
+        default=20,
+        ge=0,
+        description="Subscriptions that a key may have open in each server process.",
+    )
+
     @field_validator("base_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
