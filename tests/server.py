@@ -1,0 +1,69 @@
+"""A real server: `tracklinks serve` in processes of its own, on a free port of the loopback."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+READY_S = 30
+STOP_S = 15
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, *arguments: str, **environment: str) -> Iterator[str]:
+    """Yields the server's address. It, its workers and its recorder end with the block."""
+    port = free_port()
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith("TRACKLINKS_")
+    }
+    variables["TRACKLINKS_DATA_DIR"] = str(settings.data_dir)
+    if settings.database_url is not None:
+        variables["TRACKLINKS_DATABASE_URL"] = settings.database_url.get_secret_value()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments],
+        cwd=ROOT,
+        env=variables | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(address, process)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # our own group: what did not stop by itself
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(address: str, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the server ended: {process.communicate()[1][-2000:]}")
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"{address}/healthz").status_code == httpx2.codes.OK:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start in time")
