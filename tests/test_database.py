@@ -45,18 +45,22 @@ async def names(database: Database) -> list[str]:
         return sorted(await session.exec(select(Program.name)))
 
 
-async def test_of_300_increments_at_once_none_is_lost(database: Database) -> None:
+async def test_of_300_increments_at_once_none_is_lost(database: Database, engine_url: str) -> None:
     """Read, then write: what a deferred transaction of SQLite loses or refuses."""
     async with database.writing() as session:
         session.add(ClickQuarter(link_id=1, quarter=0))
+    another_worker = Database(engine_url)
 
-    async def add_one() -> None:
+    async def add_one(database: Database) -> None:
         async with database.writing() as session:
             # The lock is for PostgreSQL, where writers are many; SQLite knows no such clause.
             statement = select(ClickQuarter).with_for_update()
             (await session.exec(statement)).one().clicks += 1
 
-    await asyncio.gather(*(add_one() for _ in range(300)))
+    await asyncio.gather(
+        *(add_one(each) for _ in range(150) for each in (database, another_worker))
+    )
+    await another_worker.close()
 
     async with database.reading() as reader:
         assert (await reader.exec(select(ClickQuarter.clicks))).one() == 300

@@ -1,6 +1,7 @@
 """Upgrading: what is there stays, the result is what the models say, and once is enough."""
 
 import asyncio
+import fcntl
 import re
 import sqlite3
 import subprocess
@@ -161,6 +162,19 @@ async def test_processes_that_start_at_once_migrate_once(empty_url: str) -> None
 
     assert [process.returncode for process in processes] == [0, 0, 0], said
     assert await migrations.pending(empty_url) is False
+
+
+async def test_an_embedded_database_is_not_even_made_before_its_turn(tmp_path: Path) -> None:
+    """The processes above seldom meet at the switch to WAL, the one thing SQLite won't wait for."""
+    path = tmp_path / "tracklinks.db"
+    with (tmp_path / "tracklinks.db.migrating").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        upgrade = asyncio.create_task(migrations.upgrade(f"sqlite:///{path}"))
+        done, _ = await asyncio.wait({upgrade}, timeout=0.5)
+        assert not done
+        assert not path.exists()
+    await upgrade
+    assert path.exists()
 
 
 async def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:

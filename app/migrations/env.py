@@ -13,8 +13,6 @@ context.configure(
     target_metadata=metadata,
     # SQLite changes a table by making another: see `app.migrations`.
     render_as_batch=connection.dialect.name == "sqlite",
-    # Alembic takes SQLite's DDL for non-transactional, which is true of its driver only.
-    transactional_ddl=True,
     compare_server_default=True,
 )
 with context.begin_transaction():
