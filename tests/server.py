@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
-
-import httpx2
 
 from app.settings import Settings
 
@@ -29,7 +29,7 @@ def serving(settings: Settings, *arguments: str, **environment: str) -> Iterator
     variables["TRACKLINKS_DATA_DIR"] = str(settings.data_dir)
     if settings.database_url is not None:
         variables["TRACKLINKS_DATABASE_URL"] = settings.database_url.get_secret_value()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments],
         cwd=ROOT,
         env=variables | environment,
@@ -51,6 +51,20 @@ def serving(settings: Settings, *arguments: str, **environment: str) -> Iterator
         process.communicate()
 
 
+def request(
+    address: str, method: str, path: str, body: str | None = None, **headers: str
+) -> tuple[int, bytes]:
+    """One request over a connection of its own, so that each worker is met in turn."""
+    connection = HTTPConnection(address.removeprefix("http://"), timeout=30)
+    try:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -62,8 +76,8 @@ def _wait_until_ready(address: str, process: "subprocess.Popen[str]") -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError(f"the server ended: {process.communicate()[1][-2000:]}")
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"{address}/healthz").status_code == httpx2.codes.OK:
+        with contextlib.suppress(OSError):
+            if request(address, "GET", "/healthz")[0] == HTTPStatus.OK:
                 return
         time.sleep(0.05)
     raise AssertionError("the server did not start in time")

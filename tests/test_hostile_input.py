@@ -18,7 +18,7 @@ TEXTS = [
     pytest.param("'; DROP TABLE tracking_link; --", id="SQL"),
     pytest.param("{{tracking_link.x}}", id="merge tag"),
     pytest.param("<script>alert(1)</script>", id="script"),
-    pytest.param("‮evil", id="bidi"),
+    pytest.param("\u202eevil", id="bidi"),
     pytest.param("🦊" * 300, id="foxes"),
     pytest.param(LONG, id="200 kB"),
     pytest.param("%00%0d%0a", id="encoded"),
@@ -47,14 +47,14 @@ def test_any_text_as_an_id_finds_nothing(world: World, text: str) -> None:
     ):
         data = _clean(world.post(query, id=text))
         if "errors" not in data:
-            assert list(data["data"].values())[0] in (None, {"nodes": []})
+            assert next(iter(data["data"].values())) in (None, {"nodes": []})
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_any_text_in_a_mutation_is_stored_as_it_is_or_refused(world: World, text: str) -> None:
     campaign = world.a_campaign()
     enrollment = world.an_enrollment(campaign)
-    for mutation, input in (
+    for mutation, given in (
         ("createProgram", {"name": text}),
         ("createCampaign", {"programId": world.program_id, "name": text}),
         ("createCreator", {"programId": world.program_id, "handle": text, "displayName": text}),
@@ -70,7 +70,7 @@ def test_any_text_in_a_mutation_is_stored_as_it_is_or_refused(world: World, text
         query = (
             f"mutation($i: {type_}!) {{ {mutation}(input: $i) {{ userErrors {{ code path }} }} }}"
         )
-        _clean(world.post(query, i=input))
+        _clean(world.post(query, i=given))
     answer = world.ask("{ campaigns { nodes { name } } creators { nodes { displayName } } }")
     names = {each["displayName"] for each in answer["creators"]["nodes"]}
     assert names <= {"Ana", text.strip()}

@@ -1,14 +1,14 @@
 """Two server processes over one database: what one does holds in the other at once."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx2
 import pytest
 
 from app.settings import Settings
-from tests.server import serving
+from tests.server import request, serving
 from tests.world import PHONE, World
 
 MOVE = """mutation($ids: [ID!]!) { moveEnrollments(
@@ -21,21 +21,24 @@ class Caller:
     """Asks the server over connections of its own, so that both workers are met."""
 
     def __init__(self, address: str, key: str) -> None:
-        self.address = address
-        self._headers = {"Authorization": f"Bearer {key}"}
+        self._address = address
+        self._key = key
 
     def ask(self, query: str, **variables: Any) -> Any:
-        answer = httpx2.post(
-            f"{self.address}/graphql",
-            json={"query": query, "variables": variables},
-            headers=self._headers,
-            timeout=30,
-        ).json()
+        _, body = request(
+            self._address,
+            "POST",
+            "/graphql",
+            json.dumps({"query": query, "variables": variables}),
+            authorization=f"Bearer {self._key}",
+            content_type="application/json",
+        )
+        answer = json.loads(body)
         assert "errors" not in answer, answer
         return answer["data"]
 
     def click(self, code: str) -> int:
-        return httpx2.get(f"{self.address}/{code}", headers={"User-Agent": PHONE}).status_code
+        return request(self._address, "GET", f"/{code}", user_agent=PHONE)[0]
 
 
 @pytest.fixture

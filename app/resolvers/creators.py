@@ -116,7 +116,7 @@ async def _taken(
     forms: Sequence[tuple[Mapping[str, Any], Sequence[Fault]]],
 ) -> set[str]:
     """Which of these handles or keys somebody in the program has already."""
-    wanted = {values[name] for values, _ in forms if values.get(name)}
+    wanted = {values[name] for values, faults in forms if values.get(name) and not faults}
     if not wanted:
         return set()
     column = col(getattr(Creator, name))
@@ -160,5 +160,9 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[Creator]:
 
 async def find(session: ReadSession, viewer: Viewer, **by: Any) -> Sequence[Creator]:
     """The visible creators with these values of columns: two programs may share a handle."""
-    conditions = [col(getattr(Creator, name)) == value for name, value in by.items()]
+    conditions = [
+        condition
+        for name, value in by.items()
+        for condition in among(getattr(Creator, name), [value])
+    ]
     return (await session.exec(visible(viewer, Creator).where(*conditions).limit(2))).all()

@@ -249,7 +249,7 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[TrackingLink]:
         origin = col(TrackingLink.campaign_link_id)
         rows = rows.where(origin.is_not(None) if only.is_campaign_level else origin.is_(None))
     for label in only.labels:
-        labelled = select(LinkLabel.tracking_link_id).where(LinkLabel.label == label)
+        labelled = select(LinkLabel.tracking_link_id).where(*among(LinkLabel.label, [label]))
         rows = rows.where(col(TrackingLink.id).in_(labelled))
     return rows.where(*containing(only.query, TrackingLink.code, TrackingLink.destination_url))
 
