@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help serve test check check-slow lint format types layers schema lock clean
+.PHONY: help serve test check check-slow lint format types layers schema bench-redirect lock clean
 
 help:       ## Show this list
 	@awk 'BEGIN {FS = ":.*##"} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ layers: $(VENV)/.dev ## import-linter: who may import whom
 
 schema: $(VENV)/.dev ## Write schema.graphql
 	$(BIN)/tracklinks schema > schema.graphql
+
+bench-redirect: $(VENV)/.dev ## Our redirect against a bare and a naive one (needs wrk)
+	$(BIN)/python -m bench.redirect
 
 # Locks carry hashes and no address; `uv` is needed for this target only.
 lock: ## Resolve the newest allowed versions into requirements/*.txt

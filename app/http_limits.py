@@ -3,7 +3,8 @@
 DESIGN
 ------
 uvicorn with httptools takes headers without end and waits for them without end. Here a
-request's head has a limit in bytes, fields and seconds.
+request's head has a limit in bytes, fields and seconds. And an answer that is the same each time can be handed over
+whole, as the redirect's are.
 
 It must not cost a redirect anything: bytes are counted once for each piece that arrives, and
 field by field only when there are suspiciously many. Slow heads are found by looking at all
@@ -14,6 +15,7 @@ import asyncio
 import weakref
 from typing import Any
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 TARGET_BYTES = 8 * 1024
@@ -21,6 +23,11 @@ HEADER_BYTES = 16 * 1024
 FIELDS = 100
 # A head that is not complete after two looks is given up: after 5 to 10 seconds.
 LOOK_S = 5.0
+
+
+# An ASGI extension: a whole response goes out as it is. uvicorn checks and joins each header
+# of each answer again, which takes as long as everything that a redirect does.
+PREPARED = "tracklinks.prepared"
 
 
 class TooLarge(Exception):
@@ -33,6 +40,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_bytes = 0
+        # An access log needs what only uvicorn's own way of answering writes.
+        self._may_be_short = not self.access_log
+        self._running: RequestResponseCycle = self.cycle
+        self._extensions: dict[str, dict[object, object]] = {PREPARED: {"send": self._answer}}
         # What the last look found: the request after which a head has been under way.
         self._waits_after: object = None
         self._waits = False
@@ -62,6 +73,36 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._head_bytes > HEADER_BYTES and _bytes_of(self.headers) > HEADER_BYTES:
             raise TooLarge
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self._may_be_short:
+            # One for the connection, and not for each request: it would be a reference cycle,
+            # and collecting those costs more than is won.
+            self._running = cycle
+            cycle.scope["extensions"] = self._extensions
+        super()._start_asgi_task(cycle, app)
+
+    def _answer(self, status_line: bytes, rest: bytes) -> bool:
+        """Send a whole response that was checked and put together before.
+
+        False, and nothing is sent, when the connection is not ready for it.
+        """
+        cycle = self._running
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_started:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        parts = [status_line]
+        for name, value in cycle.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts.append(rest)
+        cycle.transport.write(b"".join(parts))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
 
     @property
     def is_waiting_for_head(self) -> bool:

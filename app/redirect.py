@@ -12,6 +12,7 @@ names one. No header of the request chooses where it leads, and `Host` is never 
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Collection
@@ -32,6 +33,8 @@ from app.clicks.records import FORMAT, Record, frame
 from app.clicks.visitors import DayKeys, Visitors
 from app.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _CODE = re.compile(rb"/[0-9A-Za-z_-]{3,64}")
 _NOT_IN_URLS = re.compile(r"[^!-~]")
 # Longer ones are cut: what is beyond is of no use to the recorder.
@@ -49,6 +52,10 @@ _COMMON: Headers = [
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
     (b"x-content-type-options", b"nosniff"),
 ]
+FOUND = b"HTTP/1.1 302 Found\r\n"
+# Where a server can send an answer as it is, without checking and joining it each time: our
+# own `app.http_limits` can. Any other gets the same answer in ASGI's messages.
+PREPARED = "tracklinks.prepared"
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 
@@ -80,6 +87,23 @@ _WRONG_METHOD = _Page(405, "A link is followed with GET.", (b"allow", b"GET, HEA
 _TOO_MANY = _Page(429, "Too many unknown links. Try again in a minute.", (b"retry-after", b"60"))
 _AWAY = _Page(503, "This link can't be looked up now. Try again.", (b"retry-after", b"5"))
 _NOT_YET = _Page(503, "Not before it is clicked.", (b"retry-after", b"60"))
+
+
+class Answer:
+    """The redirect to one destination: as ASGI has it, and as the bytes behind a status line."""
+
+    __slots__ = ("rest", "start")
+
+    def __init__(self, destination: str) -> None:
+        # What was stored is clean; were it not, no byte of it could begin another header.
+        location = _NOT_IN_URLS.sub(_percent, destination).encode("ascii")
+        headers = [(b"location", location), (b"content-length", b"0"), *_COMMON]
+        self.start = {"type": "http.response.start", "status": 302, "headers": headers}
+        self.rest = b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())
 
 
 class CodeRoute(Route):
@@ -116,6 +140,8 @@ class Redirect:
         self._visitors = Visitors(DayKeys(settings.data_dir / "day-keys"))
         self._proxies = Networks(settings.trusted_proxies)
         self._excluded = Networks(settings.excluded_networks)
+        self._has_proxies = bool(self._proxies)
+        self._has_excluded = bool(self._excluded)
         self._budget = MissBudget(settings.unknown_codes_per_minute)
         self._countries = (
             Countries(settings.country_database) if settings.country_database else None
@@ -142,8 +168,7 @@ class Redirect:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_head = scope["method"] == "HEAD"
-        if not is_head and scope["method"] != "GET":
+        if scope["method"] not in {"GET", "HEAD"}:
             await _WRONG_METHOD(scope, send)
             return
         code: bytes = scope["raw_path"][1:].lower()
@@ -157,29 +182,30 @@ class Redirect:
             if link is None:
                 await self._miss(scope, send)
                 return
-        query: bytes = scope["query_string"]
-        is_refused = self._record(scope, link, query, is_head=is_head)
+        try:
+            is_refused = self._record(scope, link)
+        except Exception:  # whatever it is, the viewer goes on
+            self.journal.lost += 1
+            log.exception("A click was redirected and not recorded")
+            is_refused = False
         if link.is_archived:
             await _GONE(scope, send)
         elif is_refused:
             await _NOT_YET(scope, send)
         else:
-            if query:
-                start = _start(pass_through(link.destination, query))
-            elif (start := link.answer) is None:
-                start = link.answer = _start(link.destination)
-            await send(start)
-            await send(_NO_BODY)
+            await _follow(link, scope, send)
 
-    def _record(self, scope: Scope, link: Link, query: bytes, *, is_head: bool) -> bool:
+    def _record(self, scope: Scope, link: Link) -> bool:
         """Append the hit to the journal. True for a prefetch, which is to be refused."""
+        is_head = scope["method"] == "HEAD"
+        query: bytes = scope["query_string"]
         fields: Headers = scope["headers"]
         headers = dict(fields)
         now_ms = time.time_ns() // 1_000_000
         client = scope["client"]
         address: str = client[0] if client else ""
         secure = scope["scheme"] == "https"
-        if self._proxies:
+        if self._has_proxies:
             peer = address or None
             address = client_address(peer, fields, self._proxies)
             secure = is_https(scope["scheme"], peer, fields, self._proxies)
@@ -203,7 +229,7 @@ class Redirect:
                     is_head,
                     prefetch,
                     secure,
-                    bool(self._excluded) and address in self._excluded,
+                    self._has_excluded and address in self._excluded,
                     visitor,
                     before,
                     agent.decode("latin-1"),
@@ -221,19 +247,24 @@ class Redirect:
         self.misses += 1
         client = scope["client"]
         address = client[0] if client else ""
-        if self._proxies:
+        if self._has_proxies:
             address = client_address(address or None, scope["headers"], self._proxies)
         is_within = self._budget.spend(packed(address), time.monotonic())
         await (_NOT_FOUND if is_within else _TOO_MANY)(scope, send)
 
 
-def _start(location: str) -> dict[str, Any]:
-    # What was stored is clean; were it not, no byte of it could begin another header.
-    clean = _NOT_IN_URLS.sub(
-        lambda found: "".join(f"%{b:02X}" for b in found[0].encode()), location
-    )
-    return {
-        "type": "http.response.start",
-        "status": 302,
-        "headers": [(b"location", clean.encode("ascii")), (b"content-length", b"0"), *_COMMON],
-    }
+async def _follow(link: Link, scope: Scope, send: Send) -> None:
+    query: bytes = scope["query_string"]
+    if query:
+        answer = Answer(pass_through(link.destination, query))
+    elif (answer := link.answer) is None:
+        answer = link.answer = Answer(link.destination)
+    extensions = scope.get("extensions")
+    if (
+        extensions is not None
+        and PREPARED in extensions
+        and extensions[PREPARED]["send"](FOUND, answer.rest)
+    ):
+        return
+    await send(answer.start)
+    await send(_NO_BODY)

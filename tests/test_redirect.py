@@ -109,6 +109,19 @@ async def test_each_answer_has_exactly_its_headers(
     assert {name: answer.headers[name] for name in answer.headers.keys() - own} == expected
 
 
+async def test_every_way_out_gives_the_same_answer(sqlite_site: Site) -> None:
+    """The short way of our own protocol, and ASGI's messages."""
+    await sqlite_site.add_links(LIVE)
+    for version in ("1.1", "1.0"):
+        async with sqlite_site.serving() as port, sqlite_site.redirecting() as redirect:
+            request = f"GET /{LIVE} HTTP/{version}\r\nUser-Agent: {PHONE}\r\n\r\n"
+            over_http = await send_raw(port, request.encode())
+            as_asgi = await ask(redirect, f"/{LIVE}")
+        assert over_http.headers.pop("connection", None) == (None if version == "1.1" else "close")
+        assert over_http.headers.keys() - {"date", "server"} == as_asgi.headers.keys()
+        assert as_asgi.headers.items() <= over_http.headers.items()
+
+
 async def test_a_prefetch_is_refused_so_that_the_browser_asks_again(site: Site) -> None:
     await site.add_links(LIVE)
     async with site.redirecting() as redirect:

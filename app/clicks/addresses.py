@@ -13,6 +13,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(16_384)
 def packed(address: str) -> bytes:
     """What tells clients apart: an IPv4 address, or the /64 of an IPv6 one. Empty for garbage."""
     try:

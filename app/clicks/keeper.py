@@ -32,14 +32,12 @@ class RecorderKeeper:
         """After the journal's close: the recorder drains it a last time, and ends."""
         if self._task is not None:
             self._task.cancel()
-        if self._child is None or self._child.poll() is not None:
-            # Our last clicks would wait for the next start, if the recorder went before us.
-            if self._is_missing() and any((self._settings.data_dir / "journal").glob("*.jnl")):
-                self._start(parent=0)
-        elif self._child is not None:
-            self._child.terminate()
+        # Somebody may have ended the recorder before us, and our last clicks would wait for
+        # the next start.
+        if not self._has_child and self._is_missing():
+            self._start()
         if self._child is not None:
-            await asyncio.to_thread(self._wait)
+            await asyncio.to_thread(self._end, self._child)
 
     async def _keep(self) -> None:
         while True:
@@ -47,13 +45,15 @@ class RecorderKeeper:
             self._look()
 
     def _look(self) -> None:
-        if self._child is not None and self._child.poll() is None:
-            return
         try:
-            if self._is_missing():
+            if not self._has_child and self._is_missing():
                 self._start()
         except OSError as error:
             log.warning("The recorder can't be started, clicks wait in the journal: %s", error)
+
+    @property
+    def _has_child(self) -> bool:
+        return self._child is not None and self._child.poll() is None
 
     def _is_missing(self) -> bool:
         lock = Leadership(self._settings.data_dir)
@@ -61,8 +61,7 @@ class RecorderKeeper:
         lock.leave()
         return is_free
 
-    def _start(self, *, parent: int | None = None) -> None:
-        """With a ``parent`` that it has not, it drains once and ends."""
+    def _start(self) -> None:
         settings = self._settings
         environment = os.environ | {
             "TRACKLINKS_DATA_DIR": str(settings.data_dir),
@@ -70,18 +69,17 @@ class RecorderKeeper:
         }
         if settings.database_url is not None:
             environment["TRACKLINKS_DATABASE_URL"] = settings.database_url.get_secret_value()
-        self._child = subprocess.Popen(  # noqa: S603 - our own module
-            [
-                sys.executable,
-                "-m",
-                "app.clicks.recorder",
-                "--parent",
-                str(os.getpid() if parent is None else parent),
-            ],
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()
+        # The pipe is how it knows of our end, however sudden: the kernel closes it.
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "app.clicks.recorder", "--until-eof"],
             env=environment,
+            stdin=subprocess.PIPE,
         )
 
-    def _wait(self) -> None:
-        if self._child is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(LAST_DRAIN_S)
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        if child.stdin is not None:
+            child.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(LAST_DRAIN_S)

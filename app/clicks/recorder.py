@@ -24,6 +24,7 @@ import logging
 import os
 import signal
 import sqlite3
+import sys
 import time
 from pathlib import Path
 
@@ -197,30 +198,25 @@ class Leadership:
             self._file = -1
 
 
-async def record(settings: Settings, *, parent: int | None = None) -> bool:
-    """Be the recorder until told to stop, or until the parent is gone. False: there is one."""
+async def record(settings: Settings, *, until_eof: int | None = None) -> bool:
+    """Be the recorder until SIGTERM, or until a pipe's other end is closed. False: there is one."""
     leadership = Leadership(settings.data_dir)
     if not leadership.take():
         return False
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if until_eof is not None:
+        loop.add_reader(until_eof, stop.set)  # nobody ever writes to it
     store = open_store(settings.database)
-    watch = asyncio.create_task(_watch(parent, stop)) if parent is not None else None
     try:
         await Recorder(settings, store).run(stop)
     finally:
-        if watch is not None:
-            watch.cancel()
+        if until_eof is not None:
+            loop.remove_reader(until_eof)
         await store.close()
         leadership.leave()
     return True
-
-
-async def _watch(parent: int, stop: asyncio.Event) -> None:
-    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of a parent's end but asking
-        await asyncio.sleep(IDLE_S)
-    stop.set()
 
 
 def _first_id(at_ms: int) -> bytes:
@@ -234,14 +230,17 @@ def _now_ms() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Move clicks from the journal to the database.")
-    parser.add_argument("--parent", type=int, help="end when this is no longer the parent process")
-    parent: int | None = parser.parse_args().parent
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end when standard input does: with our parent"
+    )
+    is_child: bool = parser.parse_args().until_eof
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     recorder: %(message)s")
-    if parent is not None:
+    if is_child:
         # Ctrl-C reaches the whole group: the server ends first, and its last clicks are recorded.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.nice(5)
-    if not asyncio.run(record(Settings(), parent=parent)):
+    until_eof = sys.stdin.fileno() if is_child else None
+    if not asyncio.run(record(Settings(), until_eof=until_eof)):
         log.info("There is a recorder already.")
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 DAY_MS = 86_400_000
 BRIDGE_MS = 3_600_000
 KEY_BYTES = 32
+_LENGTHS = [bytes([length]) for length in range(17)]
 log = logging.getLogger(__name__)
 
 
@@ -95,8 +96,8 @@ class Visitors:
         """The visitor's hash, and early in a day the one under yesterday's key."""
         if not self._day_ends - DAY_MS <= now_ms < self._day_ends:
             self._begin_day(now_ms)
-        # Each length-prefixed, or two visitors could spell the same bytes.
-        data = b"%b%c%b%b" % (program, len(address), address, user_agent)
+        # All but the last length-prefixed, or two visitors could spell the same bytes.
+        data = program + _LENGTHS[len(address)] + address + user_agent
         today = self._today.copy()
         today.update(data)
         if now_ms >= self._bridge_ends:

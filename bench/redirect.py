@@ -1,0 +1,256 @@
+"""Our redirect beside a bare Starlette one and a naive one, interleaved: ``make bench-redirect``.
+
+Each round starts every server anew, in random order, pins it to the first core and the load
+(wrk) to the last, and divides by the bare server of the same round, because a machine's speed
+wanders. It fails if the clicks that were recorded are not the redirects that were answered.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "bench" / "results"
+HOT = 1_000  # codes that are asked for, among all
+PORT = 8765
+
+LUA = """
+local n = 0
+wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
+wrk.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+wrk.headers["Accept-Language"] = "en-US,en;q=0.9"
+wrk.headers["Accept-Encoding"] = "gzip, deflate, br"
+wrk.headers["Referer"] = "https://www.instagram.com/"
+wrk.headers["Sec-Fetch-Dest"] = "document"
+wrk.headers["Sec-Fetch-Mode"] = "navigate"
+wrk.headers["Sec-Fetch-Site"] = "cross-site"
+wrk.headers["Upgrade-Insecure-Requests"] = "1"
+request = function() return wrk.format("GET", string.format("/c%%07d", math.random(0, %d))) end
+done = function(summary, latency)
+  io.write(string.format("RESULT %%d %%d %%d %%d %%d\\n", summary.requests,
+    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
+    + summary.errors.timeout, latency:percentile(50), latency:percentile(99), summary.duration))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    kind: str  # what bench/servers.py makes
+    workers: int = 1
+    links: int = 1_000
+
+    @property
+    def is_recording(self) -> bool:
+        return self.kind != "bare"
+
+    @property
+    def baseline(self) -> str:
+        return f"bare, {self.workers} worker"
+
+
+def variants() -> list[Variant]:
+    return [
+        Variant("bare, 1 worker", "bare"),
+        Variant("ours, 1e3 links", "ours"),
+        Variant("ours, 1e5 links", "ours", links=100_000),
+        Variant("ours, 1e6 links", "ours", links=1_000_000),
+        Variant("ours, 1e6 links, recorder running", "drained", links=1_000_000),
+        Variant("naive: SQLModel insert each", "naive"),
+        Variant("bare, 2 worker", "bare", workers=2),
+        Variant("ours, 2 workers, 1e6 links", "ours", workers=2, links=1_000_000),
+        Variant("ours, 2 workers, 1e6 links, recorder", "drained", workers=2, links=1_000_000),
+    ]
+
+
+@dataclass(frozen=True)
+class Run:
+    per_s: float
+    cpu_us: float
+    p50_us: float
+    p99_us: float
+
+
+async def make_database(folder: Path, links: int) -> Path:
+    """A migrated database with so many links, made once for each size."""
+    from app import migrations
+
+    path = folder / f"links-{links}.db"
+    if not path.exists():
+        await migrations.upgrade(f"sqlite:///{path}")
+        with sqlite3.connect(path) as connection:
+            connection.executescript(SEED.format(links=links))
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+    return path
+
+
+SEED = """
+INSERT INTO program (id, name, time_zone, unique_window_minutes, created_at)
+VALUES (1, 'Bench', 'UTC', 30, '2026-01-01 00:00:00');
+INSERT INTO campaign (id, program_id, name, slug, status, stages, created_at)
+VALUES (1, 1, 'Bench', 'bench', 'LIVE', '[]', '2026-01-01 00:00:00');
+INSERT INTO creator (id, program_id, handle, display_name, created_at)
+VALUES (1, 1, 'ada', 'Ada', '2026-01-01 00:00:00');
+INSERT INTO enrollment (id, program_id, campaign_id, creator_id, stage, stage_changed_at, created_at)
+VALUES (1, 1, 1, 1, 120, '2026-01-01 00:00:00', '2026-01-01 00:00:00');
+WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {links} - 1)
+INSERT INTO tracking_link (id, program_id, campaign_id, creator_id, enrollment_id, code,
+    destination_url, destination_version, created_at)
+SELECT i + 1, 1, 1, 1, 1, printf('c%07d', i),
+    'https://brand.example/summer-sale?utm_source=creator', 1, '2026-01-01 00:00:00' FROM n;
+"""
+
+
+def measure(variant: Variant, database: Path, seconds: float) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = Path(folder)
+        shutil.copy(database, data_dir / "tracklinks.db")
+        os.sync()  # or the copy is written while the journal is
+        script = data_dir / "load.lua"
+        script.write_text(LUA % (HOT - 1))
+        cores = sorted(os.sched_getaffinity(0))
+        # One worker: a core for it, one for the load, which the recorder shares with the load.
+        server_cores = cores if variant.workers > 1 or variant.kind == "drained" else cores[:1]
+        environment = os.environ | {"TRACKLINKS_DATA_DIR": folder, "BENCH_KIND": variant.kind}
+        server = subprocess.Popen(
+            [sys.executable, "-m", "bench.servers", str(PORT), str(variant.workers)],
+            cwd=ROOT,
+            env=environment | {"BENCH_CORES": ",".join(map(str, server_cores))},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_until_up()
+            cpu = _cpu_s(server.pid)
+            load = subprocess.run(
+                ["taskset", "-c", str(cores[-1]), "wrk", "-t1", "-c32", f"-d{seconds:g}s",
+                 "-s", str(script), f"http://127.0.0.1:{PORT}"],
+                check=True, capture_output=True, text=True,
+            ).stdout  # fmt: skip
+            cpu = _cpu_s(server.pid) - cpu
+        finally:
+            server.terminate()
+            server.wait(60)
+        found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", load)
+        assert found is not None, load
+        answered, errors, p50, p99, took_us = map(int, found.groups())
+        assert errors == 0, load
+        if variant.is_recording:
+            # wrk hangs up with requests under way: at most one for each of its connections.
+            recorded = asyncio.run(_recorded(data_dir))
+            assert 0 <= recorded - answered <= 32, f"{answered} answered, {recorded} recorded"
+    return Run(answered / took_us * 1e6, cpu / answered * 1e6, p50, p99)
+
+
+async def _recorded(data_dir: Path) -> int:
+    """All hits, after what is still in the journal is drained too."""
+    from app.clicks.recorder import Recorder, open_store
+    from app.settings import Settings
+
+    settings = Settings(data_dir=data_dir, database_url=None)
+    store = open_store(settings.database)
+    await Recorder(settings, store).drain()
+    await store.close()
+    with sqlite3.connect(data_dir / "tracklinks.db") as connection:
+        (count,) = connection.execute("SELECT count(*) FROM click").fetchone()
+    connection.close()
+    return int(count)
+
+
+def _wait_until_up() -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/-/nothing").close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError
+
+
+def _cpu_s(leader: int) -> float:
+    """What the server and its descendants have used."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        pid = int(stat.parent.name)
+        parents[pid], ticks[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family = {leader}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument(
+        "--only", default="", help="variants whose name holds this, and the bare ones"
+    )
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is missing: apt-get install wrk, or brew install wrk")
+    chosen = [v for v in variants() if options.only in v.name or v.kind == "bare"]
+    runs: dict[str, list[tuple[Run, Run]]] = {variant.name: [] for variant in chosen}
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {variant.links for variant in chosen}
+        databases = {n: asyncio.run(make_database(Path(folder), n)) for n in sorted(sizes)}
+        for number in range(options.rounds):
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+            done = {
+                v.name: measure(v, databases[v.links], options.seconds)
+                for v in random.sample(chosen, len(chosen))
+            }
+            for variant in chosen:
+                runs[variant.name].append((done[variant.name], done[variant.baseline]))
+    report(runs)
+
+
+def report(runs: dict[str, list[tuple[Run, Run]]]) -> None:
+    rows = []
+    for name, pairs in runs.items():
+        row = {
+            "variant": name,
+            "requests_per_s": round(statistics.median(run.per_s for run, _ in pairs)),
+            "requests_ratio": round(statistics.median(r.per_s / b.per_s for r, b in pairs), 3),
+            "cpu_ratio": round(statistics.median(r.cpu_us / b.cpu_us for r, b in pairs), 3),
+            "p50_us": round(statistics.median(run.p50_us for run, _ in pairs)),
+            "p99_us": round(statistics.median(run.p99_us for run, _ in pairs)),
+            "p99_ratio": round(statistics.median(r.p99_us / b.p99_us for r, b in pairs), 2),
+        }
+        rows.append(row)
+    print(f"{'':38}{'req/s':>8}{'ratio':>8}{'CPU':>8}{'p50 us':>9}{'p99 us':>9}{'p99 ratio':>11}")
+    for row in rows:
+        print(
+            f"{row['variant']:38}{row['requests_per_s']:>8}{row['requests_ratio']:>8}"
+            f"{row['cpu_ratio']:>8}{row['p50_us']:>9}{row['p99_us']:>9}{row['p99_ratio']:>11}"
+        )
+    print("clicks recorded = redirects answered, in every run")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "redirect.json").write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The click path as a server of its own, to be killed: ``python -m tests.clicks.server PORT WORKERS``."""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount, Router
+
+from app.change_table import ChangeTable
+from app.clicks.keeper import RecorderKeeper
+from app.http_limits import LimitedHttpProtocol
+from app.redirect import Redirect
+from app.settings import Settings
+
+
+def create() -> Router:
+    settings = Settings()
+    redirect = Redirect(settings, ChangeTable(settings.data_dir / "links.changes"))
+    keeper = RecorderKeeper(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Router) -> AsyncIterator[None]:
+        await redirect.open()
+        await keeper.open()
+        yield
+        await redirect.close()
+        await keeper.close()
+
+    routes = [redirect.route(), Mount("/", app=Starlette())]
+    return Router(routes, redirect_slashes=False, lifespan=lifespan)
+
+
+def main() -> None:
+    uvicorn.run(
+        "tests.clicks.server:create",
+        factory=True,
+        port=int(sys.argv[1]),
+        workers=int(sys.argv[2]),
+        http=LimitedHttpProtocol,
+        proxy_headers=False,
+        access_log=False,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main()
