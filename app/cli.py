@@ -81,6 +81,19 @@ def migrate() -> None:
 
 
 @app.command()
+def record() -> None:
+    """Move clicks from the journal into the database until told to stop.
+
+    Only for servers that run with TRACKLINKS_RECORDER=off: others start a recorder themselves.
+    """
+    from app.clicks.recorder import record as run
+
+    if not asyncio.run(run(Settings())):
+        typer.echo("This machine has a recorder already.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
 def schema() -> None:
     """Print the graph's schema, as it is published in schema.graphql."""
     from app.schema import published

@@ -10,7 +10,7 @@ import pytest
 from graphql import parse, validate
 from sqlmodel import col, select
 
-from app.auth import viewer_of
+from app.auth import Authenticator
 from app.database import Database
 from app.demo import seed
 from app.destinations import check
@@ -50,8 +50,9 @@ async def test_every_operation_that_we_show_works_on_the_demo(
     database: Database, tmp_path: Path
 ) -> None:
     key = await seed(database, check, now=NOW, progress=_quietly)
-    async with database.reading() as session:
-        viewer = await viewer_of(session, key or "", now=NOW)
+    authenticate = Authenticator(database)
+    viewer = await authenticate(key or "", now=NOW)
+    await authenticate.close()
     assert viewer is not None
     variables = await _variables(database)
     settings = Settings.model_validate({"data_dir": tmp_path})

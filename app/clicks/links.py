@@ -16,6 +16,7 @@ unknown is `LinksAway`, not absent.
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -32,7 +33,10 @@ KEPT = 20_000
 # A reader of a database in WAL mode waits for nobody; this is for the moments of recovery.
 SQLITE_WAIT_S = 0.02
 POSTGRES_WAIT_S = 0.1
+POSTGRES_PATIENCE_S = 2.0
 POSTGRES_PAUSE_S = 1.0
+
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 NEVER = -1  # no slot shows this
 
 FIND_LINK = """
@@ -168,6 +172,10 @@ class PostgresLinks:
     async def open(self) -> None:
         # No connection is made before it is needed: a server may start before its database.
         self._pool = await asyncpg.create_pool(self._url, min_size=0, max_size=8)
+        with contextlib.suppress(*AWAY):
+            await self._row(
+                "", POSTGRES_PATIENCE_S
+            )  # the first viewer need not wait for a connection
 
     def kept(self, code: bytes) -> Link | None:
         return None
@@ -175,13 +183,17 @@ class PostgresLinks:
     async def find(self, code: bytes) -> Link | None:
         slot = slot_of(code.decode())
         stamp = self._slots[slot]
+        last_known = self._kept.get(code)
+        if last_known is not None and self._slots[last_known.slot] != last_known.stamp:
+            last_known = None
+        # Who can be sent on anyway waits a moment; who can't is better served late than not.
+        wait_s = POSTGRES_PATIENCE_S if last_known is None else POSTGRES_WAIT_S
         try:
-            row = await self._row(code.decode())
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            link = self._kept.get(code)
-            if link is None or self._slots[link.slot] != link.stamp:
+            row = await self._row(code.decode(), wait_s)
+        except AWAY as error:
+            if last_known is None:
                 raise LinksAway from error
-            return link
+            return last_known
         if row is None:
             self._kept.drop(code)
             return None
@@ -194,18 +206,18 @@ class PostgresLinks:
             try:
                 async with asyncio.timeout(1):
                     await self._pool.close()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except AWAY:
                 self._pool.terminate()
             self._pool = None
 
-    async def _row(self, code: str) -> Any:
+    async def _row(self, code: str, wait_s: float) -> Any:
         now = time.monotonic()
         if now < self._ask_again_at or self._pool is None:
             raise TimeoutError
         try:
-            async with asyncio.timeout(POSTGRES_WAIT_S):
+            async with asyncio.timeout(wait_s):
                 return await self._pool.fetchrow(FIND_LINK + "$1", code)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             self._ask_again_at = now + POSTGRES_PAUSE_S
             log.warning("PostgreSQL does not answer: the last known links serve. %r", error)
             raise
