@@ -186,6 +186,8 @@ class PostgresLinks:
         last_known = self._kept.get(code)
         if last_known is not None and self._slots[last_known.slot] != last_known.stamp:
             last_known = None
+        if last_known is not None and time.monotonic() < self._ask_again_at:
+            return last_known
         # Who can be sent on anyway waits a moment; who can't is better served late than not.
         wait_s = POSTGRES_PATIENCE_S if last_known is None else POSTGRES_WAIT_S
         try:
@@ -211,14 +213,13 @@ class PostgresLinks:
             self._pool = None
 
     async def _row(self, code: str, wait_s: float) -> Any:
-        now = time.monotonic()
-        if now < self._ask_again_at or self._pool is None:
+        if self._pool is None:
             raise TimeoutError
         try:
             async with asyncio.timeout(wait_s):
                 return await self._pool.fetchrow(FIND_LINK + "$1", code)
         except AWAY as error:
-            self._ask_again_at = now + POSTGRES_PAUSE_S
+            self._ask_again_at = time.monotonic() + POSTGRES_PAUSE_S
             log.warning("PostgreSQL does not answer: the last known links serve. %r", error)
             raise
 
