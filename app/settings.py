@@ -64,6 +64,90 @@ class Settings(BaseSettings):
         1024, ge=64, description="How much disk the click journal may take before clicks are lost."
     )
 
+    # The graph's edge.
+    cors_origins: list[str] = Field(
+        [],
+        description="Web origins whose pages may ask the graph, or `*`. A JSON list. Empty: only "
+        "pages of this server itself.",
+    )
+    graphql_introspection: bool = Field(
+        True, description="Answer questions about the schema, and suggest names when one is wrong."
+    )
+    trusted_documents: Path | None = Field(
+        None,
+        description="A JSON file of SHA-256 to query text, as graphql-codegen writes it. Clients "
+        "may then send the hash instead of the text.",
+    )
+    only_trusted_documents: bool = Field(
+        False, description="Execute nothing but trusted documents."
+    )
+    graphql_max_body_kb: int = Field(
+        256, ge=1, description="The largest request body and WebSocket message, in KiB."
+    )
+    graphql_deadline_s: float = Field(
+        5, gt=0, description="How long a query or mutation may run, in seconds."
+    )
+    graphql_max_length: int = Field(65_536, ge=1, description="Characters in a query's text.")
+    graphql_max_tokens: int = Field(2000, ge=1, description="Tokens in a query's text.")
+    graphql_max_operations: int = Field(10, ge=1, description="Operations in a query's text.")
+    graphql_max_fragments: int = Field(50, ge=0, description="Fragments in a query's text.")
+    graphql_max_depth: int = Field(15, ge=1, description="Fields within fields of an operation.")
+    graphql_max_nesting: int = Field(
+        45,
+        ge=1,
+        le=100,
+        description="Selections within selections of an operation: fields, fragments and spreads.",
+    )
+    graphql_max_fields: int = Field(
+        500, ge=1, le=5000, description="Fields of an operation, its fragments written out."
+    )
+    graphql_max_spreads: int = Field(
+        250,
+        ge=0,
+        le=5000,
+        description="Fragment spreads and inline fragments of an operation, written out.",
+    )
+    graphql_max_aliases: int = Field(
+        30, ge=0, description="Aliases of an operation, its fragments written out."
+    )
+    graphql_max_directives: int = Field(
+        8, ge=0, description="Directives of an operation, its fragments written out."
+    )
+    graphql_max_repeats: int = Field(
+        20, ge=1, description="How often an operation may name one place in its answer."
+    )
+    graphql_max_root_fields: int = Field(20, ge=1, description="Root fields of an operation.")
+    graphql_max_root_mutation_fields: int = Field(5, ge=1, description="Root fields of a mutation.")
+    graphql_max_cost: int = Field(
+        10_000, ge=1, description="Cost of an operation: objects times page sizes."
+    )
+    graphql_max_page_size: int = Field(
+        100, ge=1, description="Items of a page, and IDs in an `ids` argument."
+    )
+    graphql_cached_documents: int = Field(
+        500, ge=1, description="Query texts that each server process keeps parsed and checked."
+    )
+    graphql_cached_characters: int = Field(
+        1_000_000,
+        ge=1,
+        description="Characters of the query texts kept; a kept text takes up to a hundred times "
+        "its length in memory.",
+    )
+    graphql_requests_per_minute: int = Field(
+        600, ge=1, description="Graph requests of a key in each server process."
+    )
+    graphql_cost_per_minute: int = Field(
+        60_000, ge=1, description="Cost that a key may cause in each server process."
+    )
+    graphql_auth_failures_per_minute: int = Field(
+        20,
+        ge=1,
+        description="Requests without a valid key that an address may make before it reads 429.",
+    )
+    graphql_max_subscriptions: int = Field(
+        20, ge=0, description="Subscriptions that a key may have open in each server process."
+    )
+
     @field_validator("base_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
