@@ -15,137 +15,177 @@ class Settings(BaseSettings):
 
     # Where things are.
     data_dir: Path = Field(
-        Path(".data"), description="Folder of the embedded database, the click journal and caches."
+        default=Path(".data"),
+        description="Folder of the embedded database, the click journal and caches.",
     )
     database_url: SecretStr | None = Field(
-        None,
+        default=None,
         description="postgresql://… to use PostgreSQL. Empty: SQLite in the data folder.",
     )
     base_url: str = Field(
-        "http://127.0.0.1:8000",
+        default="http://127.0.0.1:8000",
         description="The public address of short links, scheme and host, without a path.",
     )
     own_hosts: list[str] = Field(
-        [],
+        default=[],
         description="Further host names of this server, refused as destinations like the one of "
         "base_url. A JSON list.",
     )
     allow_private_destinations: bool = Field(
-        False, description="Accept loopback, private and single-label hosts as destinations."
+        default=False,
+        description="Accept loopback, private and single-label hosts as destinations.",
     )
 
     # How it is served.
-    host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="How many server processes.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
+    workers: int = Field(default=1, ge=1, le=64, description="How many server processes.")
     trusted_proxies: list[str] = Field(
-        [],
+        default=[],
         description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto count. "
         "A JSON list.",
     )
     demo: bool = Field(
-        False, description="Demo mode: GraphiQL with a key and example tabs filled in."
+        default=False, description="Demo mode: GraphiQL with a key and example tabs filled in."
     )
-    graphiql: bool = Field(False, description="Serve GraphiQL at /graphql to browsers.")
+    graphiql: bool = Field(default=False, description="Serve GraphiQL at /graphql to browsers.")
 
     # The click path.
     recorder: Literal["process", "off"] = Field(
-        "process",
+        default="process",
         description="process: the server starts and watches one recorder for the machine. "
         "off: clicks stay in the journal until `tracklinks record` runs.",
     )
     journal_fsync: Literal["second", "always", "never"] = Field(
-        "second",
+        default="second",
         description="When the journal is forced to the disk. A crash of the process loses nothing "
         "with any of them; a power cut loses up to a second, nothing, or what the system had not "
         "yet written.",
     )
     journal_max_mb: int = Field(
-        1024, ge=64, description="How much disk the click journal may take before clicks are lost."
+        default=1024,
+        ge=64,
+        description="How much disk the click journal may take before clicks are lost.",
+    )
+    country_database: Path | None = Field(
+        default=None,
+        description="A MaxMind country database (.mmdb). With it each click keeps its country; the "
+        "address is looked up at the redirect and never written.",
+    )
+    duplicate_window_s: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="A visitor's next hit on the same link within so many seconds is a duplicate.",
+    )
+    excluded_networks: list[str] = Field(
+        default=[],
+        description="Addresses or networks whose hits are excluded: your own office, your "
+        "monitors. A JSON list.",
+    )
+    unknown_codes_per_minute: int = Field(
+        default=30,
+        ge=1,
+        description="How many unknown codes an address may ask one worker for; then 429. Codes "
+        "that exist always redirect.",
     )
 
     # The graph's edge.
     cors_origins: list[str] = Field(
-        [],
+        default=[],
         description="Web origins whose pages may ask the graph, or `*`. A JSON list. Empty: only "
         "pages of this server itself.",
     )
     graphql_introspection: bool = Field(
-        True, description="Answer questions about the schema, and suggest names when one is wrong."
+        default=True,
+        description="Answer questions about the schema, and suggest names when one is wrong.",
     )
     trusted_documents: Path | None = Field(
-        None,
+        default=None,
         description="A JSON file of SHA-256 to query text, as graphql-codegen writes it. Clients "
         "may then send the hash instead of the text.",
     )
     only_trusted_documents: bool = Field(
-        False, description="Execute nothing but trusted documents."
+        default=False, description="Execute nothing but trusted documents."
     )
     graphql_max_body_kb: int = Field(
-        256, ge=1, description="The largest request body and WebSocket message, in KiB."
+        default=256, ge=1, description="The largest request body and WebSocket message, in KiB."
     )
     graphql_deadline_s: float = Field(
-        5, gt=0, description="How long a query or mutation may run, in seconds."
+        default=5, gt=0, description="How long a query or mutation may run, in seconds."
     )
-    graphql_max_length: int = Field(65_536, ge=1, description="Characters in a query's text.")
-    graphql_max_tokens: int = Field(2000, ge=1, description="Tokens in a query's text.")
-    graphql_max_operations: int = Field(10, ge=1, description="Operations in a query's text.")
-    graphql_max_fragments: int = Field(50, ge=0, description="Fragments in a query's text.")
-    graphql_max_depth: int = Field(15, ge=1, description="Fields within fields of an operation.")
+    graphql_max_length: int = Field(
+        default=65_536, ge=1, description="Characters in a query's text."
+    )
+    graphql_max_tokens: int = Field(default=2000, ge=1, description="Tokens in a query's text.")
+    graphql_max_operations: int = Field(
+        default=10, ge=1, description="Operations in a query's text."
+    )
+    graphql_max_fragments: int = Field(default=50, ge=0, description="Fragments in a query's text.")
+    graphql_max_depth: int = Field(
+        default=15, ge=1, description="Fields within fields of an operation."
+    )
     graphql_max_nesting: int = Field(
-        45,
+        default=45,
         ge=1,
         le=100,
         description="Selections within selections of an operation: fields, fragments and spreads.",
     )
     graphql_max_fields: int = Field(
-        500, ge=1, le=5000, description="Fields of an operation, its fragments written out."
+        default=500, ge=1, le=5000, description="Fields of an operation, its fragments written out."
     )
     graphql_max_spreads: int = Field(
-        250,
+        default=250,
         ge=0,
         le=5000,
         description="Fragment spreads and inline fragments of an operation, written out.",
     )
     graphql_max_aliases: int = Field(
-        30, ge=0, description="Aliases of an operation, its fragments written out."
+        default=30, ge=0, description="Aliases of an operation, its fragments written out."
     )
     graphql_max_directives: int = Field(
-        8, ge=0, description="Directives of an operation, its fragments written out."
+        default=8, ge=0, description="Directives of an operation, its fragments written out."
     )
     graphql_max_repeats: int = Field(
-        20, ge=1, description="How often an operation may name one place in its answer."
+        default=20, ge=1, description="How often an operation may name one place in its answer."
     )
-    graphql_max_root_fields: int = Field(20, ge=1, description="Root fields of an operation.")
-    graphql_max_root_mutation_fields: int = Field(5, ge=1, description="Root fields of a mutation.")
+    graphql_max_root_fields: int = Field(
+        default=20, ge=1, description="Root fields of an operation."
+    )
+    graphql_max_root_mutation_fields: int = Field(
+        default=5, ge=1, description="Root fields of a mutation."
+    )
     graphql_max_cost: int = Field(
-        10_000, ge=1, description="Cost of an operation: objects times page sizes."
+        default=10_000, ge=1, description="Cost of an operation: objects times page sizes."
     )
     graphql_max_page_size: int = Field(
-        100, ge=1, description="Items of a page, and IDs in an `ids` argument."
+        default=100, ge=1, description="Items of a page, and IDs in an `ids` argument."
     )
     graphql_cached_documents: int = Field(
-        500, ge=1, description="Query texts that each server process keeps parsed and checked."
+        default=500,
+        ge=1,
+        description="Query texts that each server process keeps parsed and checked.",
     )
     graphql_cached_characters: int = Field(
-        1_000_000,
+        default=400_000,
         ge=1,
-        description="Characters of the query texts kept; a kept text takes up to a hundred times "
-        "its length in memory.",
+        description="Characters of the query texts kept; each may take 300 bytes of memory.",
     )
     graphql_requests_per_minute: int = Field(
-        600, ge=1, description="Graph requests of a key in each server process."
+        default=600, ge=1, description="Graph requests of a key in each server process."
     )
     graphql_cost_per_minute: int = Field(
-        60_000, ge=1, description="Cost that a key may cause in each server process."
+        default=60_000, ge=1, description="Cost that a key may cause in each server process."
     )
     graphql_auth_failures_per_minute: int = Field(
-        20,
+        default=20,
         ge=1,
         description="Requests without a valid key that an address may make before it reads 429.",
     )
     graphql_max_subscriptions: int = Field(
-        20, ge=0, description="Subscriptions that a key may have open in each server process."
+        default=20,
+        ge=0,
+        description="Subscriptions that a key may have open in each server process.",
     )
 
     @field_validator("base_url")
