@@ -167,10 +167,9 @@ class Settings(BaseSettings):
         description="Query texts that each server process keeps parsed and checked.",
     )
     graphql_cached_characters: int = Field(
-        default=1_000_000,
+        default=400_000,
         ge=1,
-        description="Characters of the query texts kept; a kept text takes up to a hundred times "
-        "its length in memory.",
+        description="Characters of the query texts kept; each may take 300 bytes of memory.",
     )
     graphql_requests_per_minute: int = Field(
         default=600, ge=1, description="Graph requests of a key in each server process."

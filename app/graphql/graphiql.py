@@ -48,7 +48,7 @@ class GraphiQL:
     """The page as it is sent, and the application that serves its files."""
 
     def __init__(self, tabs: tuple[Tab, ...], demo_key: str | None) -> None:
-        headers = json.dumps({"Authorization": f"Bearer {demo_key}"}) if demo_key else ""
+        headers = json.dumps({"Authorization": f"Bearer {demo_key}"}, indent=2) if demo_key else ""
         config = json.dumps({"tabs": [asdict(tab) for tab in tabs], "headers": headers})
         template = (_OWN / "page.html").read_text(encoding="utf-8")
         self.page = (

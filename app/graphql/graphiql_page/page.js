@@ -44,4 +44,4 @@ function App() {
   });
 }
 
-ReactDOM.createRoot(document.getElementById("graphiql")).render(React.createElement(App));
+ReactDOM.render(React.createElement(App), document.getElementById("graphiql"));
