@@ -13,7 +13,7 @@ serve: $(VENV)/.serve ## Set everything up and serve the demo on http://127.0.0.
 	$(BIN)/tracklinks serve --demo
 
 test: $(VENV)/.dev ## Run the tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow"
 
 check: lint types layers test ## Everything that CI runs
 
