@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         default=256, ge=1, description="The largest request body and WebSocket message, in KiB."
     )
     graphql_deadline_s: float = Field(
-        default=5, gt=0, description="How long a query or mutation may run, in seconds."
+        default=5, gt=0, le=9, description="How long a query or mutation may run, in seconds."
     )
     graphql_max_length: int = Field(
         default=65_536, ge=1, description="Characters in a query's text."

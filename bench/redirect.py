@@ -111,9 +111,10 @@ INSERT INTO enrollment (id, program_id, campaign_id, creator_id, stage, stage_ch
 VALUES (1, 1, 1, 1, 120, '2026-01-01 00:00:00', '2026-01-01 00:00:00');
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {links} - 1)
 INSERT INTO tracking_link (id, program_id, campaign_id, creator_id, enrollment_id, code,
-    destination_url, destination_version, created_at)
+    destination_url, destination_version, created_at, changed_at)
 SELECT i + 1, 1, 1, 1, 1, printf('c%07d', i),
-    'https://brand.example/summer-sale?utm_source=creator', 1, '2026-01-01 00:00:00' FROM n;
+    'https://brand.example/summer-sale?utm_source=creator', 1, '2026-01-01 00:00:00',
+    '2026-01-01 00:00:00' FROM n;
 """
 
 

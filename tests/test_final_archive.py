@@ -26,9 +26,10 @@ OWNER = "the code and the owner of a link cannot change"
 LIKE = "a link can only replace an archived one of the same creator and campaign"
 COPY_LINK = (
     "INSERT INTO tracking_link (id, program_id, campaign_id, creator_id, enrollment_id,"
-    " campaign_link_id, code, destination_url, destination_version, replaces_id, created_at)"
+    " campaign_link_id, code, destination_url, destination_version, replaces_id, created_at,"
+    " changed_at)"
     " SELECT 100, program_id, {campaign_id}, {creator_id}, enrollment_id, {campaign_link_id},"
-    " 'new', destination_url, 1, id, created_at FROM tracking_link WHERE id = {id}"
+    " 'new', destination_url, 1, id, created_at, changed_at FROM tracking_link WHERE id = {id}"
 )
 
 
@@ -247,7 +248,7 @@ async def test_replacing_a_row_does_not_delete_a_link_in_passing(
     replace = (
         "INSERT OR REPLACE INTO tracking_link SELECT"
         f" {LINK if conflict.startswith('id') else 100}, program_id, campaign_id, creator_id,"
-        " enrollment_id, NULL, 'archived', 'https://b.example/', 1, NULL, created_at, NULL"
+        " enrollment_id, NULL, 'archived', 'https://b.example/', 1, NULL, created_at, changed_at, NULL"
         f" FROM tracking_link WHERE {conflict}"
     )
     with pytest.raises(IntegrityError, match="a tracking link cannot be deleted"):

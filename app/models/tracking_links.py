@@ -6,7 +6,7 @@ changes again. A replacement points back at the link it replaces, so that even r
 leaves the archived row as it was.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
@@ -33,6 +33,8 @@ class TrackingLink(SQLModel, table=True):
         Index(None, "enrollment_id", "created_at", "id"),
         Index(None, "campaign_link_id", "created_at", "id"),
         Index(None, "program_id", "created_at", "id"),
+        Index(None, "program_id", "changed_at", "id"),
+        Index(None, "campaign_id", "changed_at", "id"),
     )
 
     id: int = primary_key()
@@ -52,6 +54,8 @@ class TrackingLink(SQLModel, table=True):
         "tracking_link.id", nullable=True, default=None, unique=True
     )
     created_at: datetime
+    # When anything of the above, the labels, or the next was last new.
+    changed_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     archived_at: datetime | None = None
 
 

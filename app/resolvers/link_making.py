@@ -110,6 +110,7 @@ async def insert(change: Change, drafts: Sequence[Draft]) -> list[TrackingLink]:
             destination_url=draft.url,
             replaces_id=draft.replaces_id,
             created_at=change.now,
+            changed_at=change.now,
         )
         for draft in drafts
     ]

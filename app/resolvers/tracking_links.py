@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func
@@ -15,13 +16,17 @@ from app.codes import BadCode, check_custom, fold
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
 from app.models import CampaignLink, Enrollment, LinkDestination, LinkLabel, TrackingLink
-from app.resolvers import link_making
+from app.resolvers import link_making, pages
 from app.resolvers.change import Change
 from app.resolvers.filters import among, by_archived, containing
 from app.resolvers.inputs import Form
 from app.resolvers.link_making import Draft
 
 DESTINATIONS_MAX = 100
+# A change is stamped when its mutation begins and seen when it commits, which its deadline
+# bounds. Whoever follows the changes is shown only what is older, and so misses none.
+SETTLED = timedelta(seconds=10)
+OLDEST_CHANGE_FIRST = pages.Order("CHANGED_AT", "changed_at", parse=pages.parse_instant)
 
 
 async def create(
@@ -71,6 +76,7 @@ async def update(change: Change, key: int | None, changes: Mapping[str, Any]) ->
     if said.get("destination_url") not in (None, link.destination_url):
         await redirect_to(change, [link], {link.id: said["destination_url"]})
     if "labels" in said:
+        link.changed_at = change.now
         await change.session.exec(
             delete(LinkLabel).where(col(LinkLabel.tracking_link_id) == link.id)
         )
@@ -148,10 +154,10 @@ async def stop(change: Change, links: Sequence[TrackingLink]) -> None:
     await change.session.exec(
         sql_update(TrackingLink)
         .where(col(TrackingLink.id).in_(keys), col(TrackingLink.archived_at).is_(None))
-        .values(archived_at=change.now)
+        .values(archived_at=change.now, changed_at=change.now)
     )
     for link in links:
-        link.archived_at = change.now
+        link.archived_at = link.changed_at = change.now
     change.session.link_changed(*(link.code for link in links))
 
 
@@ -162,6 +168,7 @@ async def redirect_to(
     for link in links:
         link.destination_url = urls[link.id]
         link.destination_version += 1
+        link.changed_at = change.now
     await change.session.flush()
     await change.insert(
         LinkDestination, (link_making.destination_row(change, link) for link in links)
@@ -235,6 +242,8 @@ class Filter:
     # All of these.
     labels: tuple[str, ...] = ()
     query: str | None = None
+    # Only what was changed up to then.
+    changed_before: datetime | None = None
 
 
 def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[TrackingLink]:
@@ -248,6 +257,8 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[TrackingLink]:
     if only.is_campaign_level is not None:
         origin = col(TrackingLink.campaign_link_id)
         rows = rows.where(origin.is_not(None) if only.is_campaign_level else origin.is_(None))
+    if only.changed_before is not None:
+        rows = rows.where(TrackingLink.changed_at < only.changed_before)
     for label in only.labels:
         labelled = select(LinkLabel.tracking_link_id).where(*among(LinkLabel.label, [label]))
         rows = rows.where(col(TrackingLink.id).in_(labelled))

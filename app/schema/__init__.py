@@ -8,12 +8,14 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.auth import Permission
 from app.errors import UserErrorCode, refuse
+from app.schema.audit import AuditQuery
 from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
 from app.schema.campaigns import CampaignMutation, CampaignQuery
 from app.schema.context import Context, Info
 from app.schema.creators import CreatorMutation, CreatorQuery
 from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
 from app.schema.keys import KeyMutation, KeyQuery
+from app.schema.live import Subscription
 from app.schema.nodes import NODES, Node, find
 from app.schema.permissions import Needs
 from app.schema.programs import ProgramMutation, ProgramQuery
@@ -34,6 +36,7 @@ class Query(
     EnrollmentQuery,
     TrackingLinkQuery,
     KeyQuery,
+    AuditQuery,
 ):
     @strawberry.field(
         description="Any object by its ID, or null if there is none that the caller may see.",
@@ -83,6 +86,7 @@ class Mutation(
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=list(NODES.values()),
     config=StrawberryConfig(scalar_map=SCALARS),
 )

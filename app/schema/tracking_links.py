@@ -81,6 +81,9 @@ class TrackingLink(Archivable, Measurable):
         description="Whether it comes from a campaign link or was made for the creator alone."
     )
     created_at: datetime = strawberry.field(description="When it was created.")
+    changed_at: datetime = strawberry.field(
+        description="When it was last created, edited, given labels, or archived."
+    )
 
     @classmethod
     def of(cls, row: models.TrackingLink) -> "TrackingLink":
@@ -91,6 +94,7 @@ class TrackingLink(Archivable, Measurable):
             destination_url=URL(row.destination_url),
             level=TrackingLinkLevel(row.campaign_link_id is not None),
             created_at=row.created_at,
+            changed_at=row.changed_at,
             archived_at=row.archived_at,
         )
 
@@ -184,6 +188,16 @@ class TrackingLinkFilterInput:
             labels=texts(self.labels, "labels") or (),
             query=self.query or None,
         )
+
+
+@strawberry.input(description="Which links' changes to list. All given conditions must hold.")
+class TrackingLinkChangeFilterInput:
+    creator_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of these creators, 100 at most."
+    )
+    campaign_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those in these campaigns, 100 at most."
+    )
 
 
 class TrackingLinkOrderField(Enum):
@@ -334,6 +348,38 @@ class TrackingLinkQuery:
             filter.as_filter() if filter else tracking_links.Filter(),
             (first, after, last, before),
             order=order_by.as_order() if order_by else pages.NEWEST_FIRST,
+        )
+
+    @strawberry.field(
+        description="All tracking links, archived ones too, in the order in which they last "
+        "changed: read to the end, keep the last `endCursor`, and next time ask for what comes "
+        "after it. A link that changes again comes again. A change shows 10 seconds after it was "
+        "made, so that none is ever missed.",
+        extensions=[Needs(Permission.READ_LINKS)],
+    )
+    async def tracking_link_changes(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: TrackingLinkChangeFilterInput | None = None,
+    ) -> Connection[TrackingLink] | None:
+        wanted = filter or TrackingLinkChangeFilterInput()
+        changed = tracking_links.Filter(
+            archived=None,
+            creator_ids=keys("crt", wanted.creator_ids, "creator_ids"),
+            campaign_ids=keys("cmp", wanted.campaign_ids, "campaign_ids"),
+            changed_before=info.context.now - tracking_links.SETTLED,
+        )
+        return await connect(
+            info,
+            "lnk",
+            tracking_links.listed,
+            changed,
+            (first, after, last, before),
+            order=tracking_links.OLDEST_CHANGE_FIRST,
         )
 
 

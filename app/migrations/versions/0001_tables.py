@@ -212,6 +212,7 @@ def _links() -> None:
         _number("destination_version"),
         _key("replaces_id", nullable=True),
         _time("created_at"),
+        _time("changed_at"),
         _time("archived_at", nullable=True),
         _primary_key("tracking_link", "id"),
         _foreign_key("tracking_link", "program_id", "program"),
@@ -234,6 +235,8 @@ def _links() -> None:
     )
     for column in ("program_id", "campaign_id", "creator_id", "enrollment_id", "campaign_link_id"):
         _index("tracking_link", column, "created_at", "id")
+    for column in ("program_id", "campaign_id"):
+        _index("tracking_link", column, "changed_at", "id")
     op.create_table(
         "link_destination",
         _key("tracking_link_id"),
