@@ -26,6 +26,11 @@ def ask(client: TestClient, query: str, **variables: Any) -> Any:
         pytest.param("{ things(first: 0) { nodes { name } } }", 1, id="an empty page"),
         pytest.param("{ things(first: 100) { totalCount } }", 1, id="only counted"),
         pytest.param(
+            "{ things(first: 5) { owner { report } nodes { name } } }",
+            1 + (1 + 10) + 5,
+            id="what is beside the items counts once",
+        ),
+        pytest.param(
             "{ things(first: 5) { nodes { things(first: 3) { nodes { report } } } } }",
             1 + 5 * (1 + 1 + 3 * (1 + 10)),
             id="pages in pages",

@@ -128,6 +128,14 @@ def test_what_is_just_within_the_limits_passes(text: str) -> None:
     documents(graphql_max_repeats=64 if "F7" in text else 20).document(text)
 
 
+def test_a_generous_operator_is_not_exposed_to_endless_nesting() -> None:
+    text = "{ thing { ...F0 } } fragment F40 on Thing { name }" + "".join(
+        f"fragment F{n} on Thing {{ {'... {' * 30} ...F{n + 1} {'}' * 30} }} " for n in range(40)
+    )
+
+    assert refusal(text, graphql_max_tokens=20_000)["limit"]["name"] == "nesting"
+
+
 @pytest.mark.parametrize(
     ("limit", "text"),
     [
@@ -188,6 +196,9 @@ ATTACKS = {
     "20 equal places on each of many levels": "{ thing {"
     + (" parent {" * 9 + " name" * 20 + " }" * 9) * 2
     + " } }",
+    "400 equal objects in a fragment that is not used": "{ viewer } fragment A on Thing {"
+    + " parent { name }" * 400
+    + "}",
     "2,000 directives": "{ viewer" + " @skip(if: false)" * 2000 + "}",
     "300 directives": "{ viewer" + " @skip(if: false)" * 300 + "}",
     "5,000 levels": deep(5000),

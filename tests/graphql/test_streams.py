@@ -207,6 +207,19 @@ def test_a_subscription_ends_when_the_client_completes_it(
     session.close()
 
 
+def test_an_id_may_be_used_again_when_its_operation_is_over(stranger: TestClient) -> None:
+    session = opened(stranger)
+    for query, last in [
+        ("{ viewer }", "complete"),
+        ("{ nope }", "error"),
+        ("{ viewer }", "complete"),
+    ]:
+        session.send_json(subscribe(query))
+        while session.receive_json()["type"] != last:
+            pass
+    session.close()
+
+
 def test_a_client_that_leaves_ends_all_of_its_subscriptions(port: int, world: World) -> None:
     from websockets.sync.client import connect as dial
 

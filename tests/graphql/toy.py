@@ -80,6 +80,10 @@ class ThingConnection:
     total_count: int = 0
 
     @strawberry.field
+    def owner(self) -> Thing:
+        return Thing()
+
+    @strawberry.field
     def nodes(self) -> list[Thing]:
         return [Thing()]
 
