@@ -17,6 +17,7 @@ from app.models import (
     DayKey,
     Enrollment,
     ExcludedQuarter,
+    IdempotencyKey,
     JournalPosition,
     LinkDestination,
     LinkLabel,
@@ -65,6 +66,9 @@ def one_of_each() -> Sequence[Any]:
         ApiKeyCampaign(key_id=KEY, campaign_id=CAMPAIGN),
         AuditEntry(
             id=10, program_id=PROGRAM, at=NOW, action="x", subject_type="lnk", subject_id=LINK
+        ),
+        IdempotencyKey(
+            program_id=PROGRAM, mutation="x", key="k", request_hash=bytes(32), answer={}, at=NOW
         ),
         Creator(id=CREATOR, **owner, handle="ada", display_name="Ada"),
         Enrollment(

@@ -15,6 +15,7 @@ from app.models.clicks import (
 from app.models.columns import metadata
 from app.models.creators import Creator
 from app.models.enrollments import Enrollment, StageChange
+from app.models.idempotency import IdempotencyKey
 from app.models.keys import ApiKey, ApiKeyCampaign, Role
 from app.models.programs import Program
 from app.models.tracking_links import LinkDestination, LinkLabel, TrackingLink
@@ -33,6 +34,7 @@ __all__ = [
     "DayKey",
     "Enrollment",
     "ExcludedQuarter",
+    "IdempotencyKey",
     "JournalPosition",
     "LinkDestination",
     "LinkLabel",

@@ -1,6 +1,6 @@
 """A change under way: in which transaction, by whom, when. Every resolver that writes takes one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -35,6 +35,12 @@ class Change:
             if row is not None:
                 return row
         raise not_found(noun, *path)
+
+    async def find(self, model: type[Model], keys: Collection[int | None]) -> dict[int, Model]:
+        """The rows that the viewer can see, by their keys."""
+        column = col(model.id)  # type: ignore[attr-defined] # as above
+        found = await self.session.exec(visible(self.viewer, model).where(column.in_(keys)))
+        return {row.id: row for row in found.all()}  # type: ignore[attr-defined]
 
     async def insert(self, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert rows in one statement, however many."""

@@ -8,6 +8,7 @@ import strawberry
 
 from app import models
 from app.auth import Permission
+from app.errors import UserErrorCode
 from app.models import Stage
 from app.resolvers import enrollments, pages, tracking_links
 from app.resolvers.change import Change
@@ -26,7 +27,7 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.creators import Creator
 from app.schema.enums import publish
-from app.schema.mutations import UserError, key, mutation, user_errors
+from app.schema.mutations import UserError, idempotency_key, key, mutation, user_errors
 from app.schema.nodes import NODES, Measurable, Node, node
 from app.schema.permissions import Needs
 from app.schema.tracking_links import (
@@ -215,6 +216,50 @@ class EnrollmentResult:
         )
 
 
+class _Results:
+    """What the payloads of batches have in common: see `app.schema.mutations.Remembered`."""
+
+    results: list[EnrollmentResult]
+
+    def remembered(self) -> dict[str, Any]:
+        return {
+            "results": [
+                {
+                    "enrollment": each.enrollment and each.enrollment.row.id,
+                    "links": [link.row.id for link in each.generated_tracking_links],
+                    "errors": [
+                        [error.code, error.message, error.path] for error in each.user_errors
+                    ],
+                }
+                for each in self.results
+            ]
+        }
+
+    @classmethod
+    async def recalled(cls, change: Change, answer: dict[str, Any]) -> Any:
+        kept = answer["results"]
+        rows = await change.find(models.Enrollment, {each["enrollment"] for each in kept})
+        links = await change.find(
+            models.TrackingLink, {key for each in kept for key in each["links"]}
+        )
+        payload: Any = cls
+        return payload(
+            results=[
+                EnrollmentResult(
+                    enrollment=Enrollment.of(rows[each["enrollment"]])
+                    if each["enrollment"]
+                    else None,
+                    generated_tracking_links=[TrackingLink.of(links[key]) for key in each["links"]],
+                    user_errors=[
+                        UserError(code=UserErrorCode(code), message=message, path=path)
+                        for code, message, path in each["errors"]
+                    ],
+                )
+                for each in kept
+            ]
+        )
+
+
 def results() -> Any:
     return strawberry.field(
         default_factory=list,
@@ -239,10 +284,11 @@ class EnrollCreatorsInput:
         description="The stage to begin at; the campaign's first one when left out. Past Applied, "
         "it earns links at once.",
     )
+    idempotency_key: str | None = idempotency_key()
 
 
 @strawberry.type(description="What `enrollCreators` answers.")
-class EnrollCreatorsPayload:
+class EnrollCreatorsPayload(_Results):
     results: list[EnrollmentResult] = results()
     user_errors: list[UserError] = user_errors()
 
@@ -250,10 +296,11 @@ class EnrollCreatorsPayload:
 @strawberry.input(description="What `promoteEnrollments` takes.")
 class PromoteEnrollmentsInput:
     enrollment_ids: list[strawberry.ID] = enrollment_ids("Whom to move on")
+    idempotency_key: str | None = idempotency_key()
 
 
 @strawberry.type(description="What `promoteEnrollments` answers.")
-class PromoteEnrollmentsPayload:
+class PromoteEnrollmentsPayload(_Results):
     results: list[EnrollmentResult] = results()
     user_errors: list[UserError] = user_errors()
 
@@ -262,10 +309,11 @@ class PromoteEnrollmentsPayload:
 class MoveEnrollmentsInput:
     enrollment_ids: list[strawberry.ID] = enrollment_ids("Whom to move")
     stage: Stage = strawberry.field(description="The stage to move them to.")
+    idempotency_key: str | None = idempotency_key()
 
 
 @strawberry.type(description="What `moveEnrollments` answers.")
-class MoveEnrollmentsPayload:
+class MoveEnrollmentsPayload(_Results):
     results: list[EnrollmentResult] = results()
     user_errors: list[UserError] = user_errors()
 
@@ -273,10 +321,11 @@ class MoveEnrollmentsPayload:
 @strawberry.input(description="What `dropEnrollments` takes.")
 class DropEnrollmentsInput:
     enrollment_ids: list[strawberry.ID] = enrollment_ids("Whom to drop")
+    idempotency_key: str | None = idempotency_key()
 
 
 @strawberry.type(description="What `dropEnrollments` answers.")
-class DropEnrollmentsPayload:
+class DropEnrollmentsPayload(_Results):
     results: list[EnrollmentResult] = results()
     user_errors: list[UserError] = user_errors()
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, get_type_hints
+from typing import Any, Protocol, Self, get_type_hints
 
 import strawberry
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -11,6 +11,7 @@ from strawberry.utils.str_converters import to_camel_case
 from app import ids
 from app.auth import Permission
 from app.errors import Fault, Refused, UserErrorCode
+from app.resolvers import idempotency
 from app.resolvers.change import Change
 from app.schema.context import Context, Info
 from app.schema.permissions import Needs
@@ -95,12 +96,45 @@ async def _in_transaction(
         try:
             async with context.database.writing() as session:
                 change = Change(session, context.viewer, context.now, context.check_destination)
-                return await write(None, change, input)
+                return await _once(change, write, input)
         except (IntegrityError, DBAPIError) as error:
             # Somebody was faster: the second time, the checks see what they did.
             if attempt == ATTEMPTS or not _is_a_race(error):
                 raise
     raise AssertionError
+
+
+async def _once(change: Change, write: Callable[..., Awaitable[Any]], input: Any) -> Any:
+    """Run it, unless it ran before under the same idempotency key: then what it answered."""
+    key_ = getattr(input, idempotency.NAME, None)
+    if key_ is None:
+        return await write(None, change, input)
+    payload = get_type_hints(write)["return"]
+    request = repr(input)
+    answer = await idempotency.recall(change, write.__name__, key_, request)
+    if answer is not None:
+        return await payload.recalled(change, answer)
+    result = await write(None, change, input)
+    await idempotency.keep(change, write.__name__, key_, request, result.remembered())
+    return result
+
+
+def idempotency_key() -> Any:
+    """The field of inputs whose mutations may be retried. Their payloads are `Remembered`."""
+    return strawberry.field(
+        default=None,
+        description="A key of the caller's own choice, 200 characters at most. The same key again "
+        "returns the first answer and does nothing, so that a call may be retried.",
+    )
+
+
+class Remembered(Protocol):
+    """A payload that can be kept under an idempotency key, and found again."""
+
+    def remembered(self) -> dict[str, Any]: ...
+
+    @classmethod
+    async def recalled(cls, change: Change, answer: dict[str, Any]) -> Self: ...
 
 
 def _is_a_race(error: DBAPIError) -> bool:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
@@ -27,7 +27,15 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.creators import Creator
 from app.schema.enums import publish
-from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
+from app.schema.mutations import (
+    UserError,
+    given,
+    idempotency_key,
+    key,
+    mutation,
+    outcome,
+    user_errors,
+)
 from app.schema.nodes import NODES, Archivable, Measurable, node
 from app.schema.permissions import Needs
 from app.schema.scalars import URL
@@ -250,12 +258,21 @@ class CreateTrackingLinkInput:
         description="A code of the caller's choice: 3 to 64 of a-z, 0-9, `-` and `_`, never used "
         "before. A random one when left out.",
     )
+    idempotency_key: str | None = idempotency_key()
 
 
 @strawberry.type(description="What `createTrackingLink` answers.")
 class CreateTrackingLinkPayload:
     tracking_link: TrackingLink | None = outcome("The new link, or null if there are errors.")
     user_errors: list[UserError] = user_errors()
+
+    def remembered(self) -> dict[str, Any]:
+        return {"link": self.tracking_link and self.tracking_link.row.id}
+
+    @classmethod
+    async def recalled(cls, change: Change, answer: dict[str, Any]) -> "CreateTrackingLinkPayload":
+        (row,) = (await change.find(models.TrackingLink, {answer["link"]})).values()
+        return cls(tracking_link=TrackingLink.of(row))
 
 
 @strawberry.input(description="What `updateTrackingLink` takes. What is left out stays.")

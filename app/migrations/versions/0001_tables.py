@@ -22,6 +22,7 @@ TABLES = (
     "excluded_quarter",
     "click_quarter",
     "click",
+    "idempotency_key",
     "audit_entry",
     "link_label",
     "link_destination",
@@ -97,6 +98,16 @@ def _programs_and_keys() -> None:
     )
     _index("audit_entry", "program_id", "at", "id")
     _index("audit_entry", "subject_id", "at", "id")
+    op.create_table(
+        "idempotency_key",
+        _key("program_id"),
+        _text("mutation", 64),
+        _text("key", 200),
+        _bytes("request_hash", 32),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        _time("at"),
+        _primary_key("idempotency_key", "program_id", "mutation", "key"),
+    )
 
 
 def _campaigns_and_creators() -> None:
