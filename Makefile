@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help serve test check check-slow lint format types layers schema bench-redirect lock clean
+.PHONY: help serve test check check-slow lint format types layers schema coverage bench-promote bench-redirect lock clean
 
 help:       ## Show this list
 	@awk 'BEGIN {FS = ":.*##"} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,15 @@ layers: $(VENV)/.dev ## import-linter: who may import whom
 
 schema: $(VENV)/.dev ## Write schema.graphql
 	$(BIN)/tracklinks schema > schema.graphql
+
+coverage: $(VENV)/.dev ## The tests under coverage: slower, and says which lines nobody tried
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench-promote: $(VENV)/.dev ## One call that promotes 1,000 creators into 3,000 links
+	$(BIN)/python -m bench.promote
 
 bench-redirect: $(VENV)/.dev ## Our redirect against a bare and a naive one (needs wrk)
 	$(BIN)/python -m bench.redirect

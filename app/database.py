@@ -72,6 +72,7 @@ class Database:
                 pool_size=READERS,
                 max_overflow=READERS,
                 pool_pre_ping=True,
+                hide_parameters=True,  # what people wrote belongs in no log
             )
 
     @asynccontextmanager
@@ -125,6 +126,7 @@ def _sqlite_engine(url: URL, *, read_only: bool) -> AsyncEngine:
         max_overflow=0,
         # A caller waits for the one writer as long as a busy database may keep it.
         pool_timeout=30,
+        hide_parameters=True,
     )
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin("BEGIN" if read_only else "BEGIN IMMEDIATE"))
@@ -141,6 +143,8 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
         "foreign_keys=ON",
         # Or INSERT OR REPLACE would delete a link without the trigger that refuses it.
         "recursive_triggers=ON",
+        # What was erased is overwritten with zeros.
+        "secure_delete=ON",
         "mmap_size=268435456",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -1,5 +1,7 @@
 """Creators: the people of a program."""
 
+import json
+
 import pytest
 
 from tests.world import World, codes
@@ -139,3 +141,45 @@ def test_creators_are_found_by_text_campaign_and_key(world: World) -> None:
     assert found(campaignIds=[campaign]) == {ben}
     assert found(campaignIds=["garbage"]) == set()
     assert found(externalIds=["crm-7"]) == {keyed}
+
+
+def test_an_erased_creator_is_nobody_and_their_links_and_numbers_stay(
+    world: World,
+) -> None:
+    creator = world.a_creator(
+        handle="marker-handle",
+        displayName="Marker Name",
+        firstName="Markerfirst",
+        email="marker@brand.example",
+        externalId="marker-crm",
+    )
+    (ana,) = world.enroll(world.a_campaign(), [creator])
+    link = world.a_link(ana)
+    world.click(link["code"])
+    world.drain()
+
+    for _ in range(2):
+        erased = world.do("eraseCreator", CREATOR, id=creator)["creator"]
+    assert "marker" not in str(erased).lower()
+    assert world.click(link["code"]).status_code == 302
+    assert world.numbers(creator)["clicks"] == 1
+    payload = world.change("updateCreator", id=creator, displayName="Back")
+    assert codes(payload["userErrors"]) == ["ARCHIVED"]
+    log = world.ask("{ auditLog(first: 100) { nodes { action changes { value } } } }")
+    assert "marker" not in str(log).lower()
+
+
+def test_an_export_holds_what_is_kept_of_one_creator_and_of_nobody_else(world: World) -> None:
+    creator, other = world.a_creator(email="ana@brand.example"), world.a_creator()
+    campaign = world.a_campaign()
+    ana, ben = world.enroll(campaign, [creator, other])
+    world.promote(ana, ben)
+    link, _ = world.a_link(ana), world.a_link(ben)
+    query = "query($id: ID!) { creatorExport(id: $id) }"
+    data = json.loads(world.ask(query, id=creator)["creatorExport"])
+    assert data["creator"]["id"] == creator
+    assert data["creator"]["email"] == "ana@brand.example"
+    assert [row["id"] for row in data["enrollments"]] == [ana]
+    assert [row["id"] for row in data["tracking_links"]] == [link["id"]]
+    assert len(data["stage_changes"]) == 2
+    assert world.ask(query, id="crt_0000000000001")["creatorExport"] is None

@@ -1,5 +1,6 @@
 """Keys: who may ask, as what."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -159,3 +160,36 @@ def test_keys_are_listed_without_anything_that_opens(world: World) -> None:
     assert kid in {key["kid"] for key in listed}
     assert text.split("_")[2] not in str(listed)
     assert codes(world.errors("{ apiKeys { nodes { id } } }", key=text)) == ["FORBIDDEN"]
+
+
+def test_a_rotated_key_has_a_successor_and_works_until_the_overlap_ends(world: World) -> None:
+    campaign = world.a_campaign()
+    made = world.do(
+        "createApiKey",
+        "apiKey { id } text",
+        name="Agency",
+        role="PARTNER",
+        programId=world.program_id,
+        campaignIds=[campaign],
+    )
+    rotated = world.do("rotateApiKey", "apiKey { id name role } text", id=made["apiKey"]["id"])
+    for key in (made["text"], rotated["text"]):
+        viewer = world.ask(ME, key=key)["viewer"]
+        assert (viewer["role"], viewer["campaigns"]) == ("PARTNER", [{"id": campaign}])
+    at_once = world.do("rotateApiKey", "text", id=rotated["apiKey"]["id"], overlapMinutes=0)
+    assert world.post(ME, key=rotated["text"]).status_code == 401
+    assert world.ask(ME, key=at_once["text"])["viewer"]["role"] == "PARTNER"
+    payload = world.change("rotateApiKey", id=rotated["apiKey"]["id"])
+    assert codes(payload["userErrors"]) == ["INVALID"]
+
+
+def test_the_last_use_of_a_key_is_kept(world: World) -> None:
+    text = a_key(world, "ANALYST")
+    world.ask(ME, key=text)
+    kid = text.split("_")[1]
+    # Written behind the answer, so that nobody waits for it.
+    deadline, used = time.monotonic() + 10, None
+    while used is None and time.monotonic() < deadline:
+        listed = world.ask("{ apiKeys { nodes { kid lastUsedAt } } }")["apiKeys"]["nodes"]
+        (used,) = [key["lastUsedAt"] for key in listed if key["kid"] == kid]
+    assert used is not None

@@ -1,23 +1,24 @@
 """Creators: the people of a program."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth import Viewer, visible
 from app.database import ReadSession
 from app.errors import Fault, Refused, UserErrorCode, refuse
-from app.ids import new_id
-from app.models import Creator, Enrollment, Program
+from app.ids import encode, new_id
+from app.models import Creator, Enrollment, Program, StageChange, TrackingLink
 from app.resolvers.change import Change
 from app.resolvers.filters import among, by_archived, containing
 from app.resolvers.inputs import Form, size
 
 BATCH_MAX = 1000
-PERSONAL = {"email", "first_name", "last_name", "display_name", "handle"}
+PERSONAL = {"email", "first_name", "last_name", "display_name", "handle", "external_id"}
 UNIQUE = ("handle", "external_id")
 
 
@@ -85,6 +86,59 @@ async def archive(change: Change, key: int | None) -> Creator:
         creator.archived_at = change.now
         await change.record("archiveCreator", "crt", creator.program_id, {creator.id: {}})
     return creator
+
+
+async def erase(change: Change, key: int | None) -> Creator:
+    """Forget who a creator is, for good. Their links go on, and all that was counted stays."""
+    creator = await change.get(Creator, key, "creator", "id")
+    if creator.erased_at is None:
+        creator.sqlmodel_update(
+            {
+                "handle": f"erased-{secrets.token_hex(8)}",
+                "display_name": "Erased creator",
+                "first_name": None,
+                "last_name": None,
+                "email": None,
+                "external_id": None,
+                "erased_at": change.now,
+                "archived_at": creator.archived_at or change.now,
+            }
+        )
+        await change.record("eraseCreator", "crt", creator.program_id, {creator.id: {}})
+    return creator
+
+
+async def export(session: ReadSession, viewer: Viewer, key: int) -> dict[str, Any] | None:
+    """Everything that is kept about a creator, as plain values. None if the viewer sees none."""
+    creator = (await session.exec(visible(viewer, Creator).where(Creator.id == key))).one_or_none()
+    if creator is None:
+        return None
+    enrollments = await session.exec(
+        visible(viewer, Enrollment).where(Enrollment.creator_id == key)
+    )
+    links = await session.exec(visible(viewer, TrackingLink).where(TrackingLink.creator_id == key))
+    of_creator = select(Enrollment.id).where(Enrollment.creator_id == key)
+    changes = await session.exec(
+        visible(viewer, StageChange).where(col(StageChange.enrollment_id).in_(of_creator))
+    )
+    return {
+        "creator": _exported("crt", creator),
+        "enrollments": [_exported("enr", row) for row in enrollments.all()],
+        "stage_changes": [_exported("stc", row) for row in changes.all()],
+        "tracking_links": [_exported("lnk", row) for row in links.all()],
+    }
+
+
+def _exported(prefix: str, row: SQLModel) -> dict[str, Any]:
+    """A row with public ids in place of keys."""
+    prefixes = {"id": prefix, "program_id": "prg", "campaign_id": "cmp", "creator_id": "crt"}
+    prefixes |= {"enrollment_id": "enr", "campaign_link_id": "cml", "replaces_id": "lnk"}
+    prefixes |= {"key_id": "key"}
+    values = row.model_dump(mode="json")
+    return {
+        name: encode(prefixes[name], value) if value is not None and name in prefixes else value
+        for name, value in values.items()
+    }
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:

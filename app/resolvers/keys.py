@@ -1,12 +1,12 @@
 """API keys: made, listed and revoked. Their text is shown once and stored nowhere."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.auth import Permission, Viewer, new_key
+from app.auth import Permission, Viewer, is_live, new_key
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
 from app.models import ApiKey, ApiKeyCampaign, Campaign, Program, Role
@@ -14,6 +14,7 @@ from app.resolvers.change import Change
 from app.resolvers.inputs import Form, size
 
 CAMPAIGNS_MAX = 100
+OVERLAP_MAX = 7 * 24 * 60
 
 
 async def create(
@@ -66,6 +67,31 @@ async def create(
         said = {"name": name, "role": role, "kid": made.kid}
         await change.record("createApiKey", "key", program_id, {row.id: said})
     return row, made.text
+
+
+async def rotate(change: Change, key: int | None, *, overlap_minutes: int) -> tuple[ApiKey, str]:
+    """A new key like this one, and its text. The old one works for so long yet."""
+    old = await change.get(ApiKey, key, "API key", "id")
+    form = Form()
+    form.number(overlap_minutes, "overlap_minutes", least=0, most=OVERLAP_MAX)
+    if not is_live(old, now=change.now):
+        form.fault(UserErrorCode.INVALID, "The key is revoked or has expired.", "id")
+    form.check()
+    limited = (await campaigns(change.session, [old.id])).get(old.id, [])
+    new, text = await create(
+        change,
+        name=old.name,
+        role=old.role,
+        program_id=old.program_id,
+        campaign_ids=limited,
+        expires_at=old.expires_at,
+    )
+    ends_at = change.now + timedelta(minutes=overlap_minutes)
+    old.expires_at = min(ends_at, old.expires_at or ends_at)
+    if old.program_id is not None:
+        said = {"expires_at": old.expires_at}
+        await change.record("rotateApiKey", "key", old.program_id, {old.id: said})
+    return new, text
 
 
 async def revoke(change: Change, key: int | None) -> ApiKey:

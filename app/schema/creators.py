@@ -1,5 +1,6 @@
 """Creators in the graph."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -284,8 +285,35 @@ class ArchiveCreatorPayload:
     user_errors: list[UserError] = user_errors()
 
 
+@strawberry.input(description="What `eraseCreator` takes.")
+class EraseCreatorInput:
+    id: strawberry.ID = strawberry.field(description="The creator to forget.")
+
+
+@strawberry.type(description="What `eraseCreator` answers.")
+class EraseCreatorPayload:
+    creator: Creator | None = outcome("What is left of them, or null if there are errors.")
+    user_errors: list[UserError] = user_errors()
+
+
 @strawberry.type
 class CreatorQuery:
+    @strawberry.field(
+        description="Everything that is kept about a creator, as a JSON text to hand over to "
+        "them: the person, their enrollments with all changes of stage, and their links. Null if "
+        "there is none.",
+        extensions=[Needs(Permission.ADMINISTER)],
+        metadata={"cost": 100},
+    )
+    async def creator_export(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The creator's ID.")],
+    ) -> str | None:
+        async with info.context.database.reading() as session:
+            data = await creators.export(session, info.context.viewer, key("crt", id) or 0)
+        return None if data is None else json.dumps(data, ensure_ascii=False)
+
     @strawberry.field(
         description="A creator by one of their keys. Null too where the caller sees several "
         "programs and more than one has this handle or key.",
@@ -364,6 +392,15 @@ class CreatorMutation:
     ) -> UpdateCreatorPayload:
         creator = await creators.update(change, key("crt", input.id), given(input))
         return UpdateCreatorPayload(creator=Creator.of(creator))
+
+    @mutation(
+        "Forget a creator's name, handle, addresses and keys, for good. Their links go on "
+        "working and their numbers stay. Again, it changes nothing.",
+        needs=Permission.ADMINISTER,
+    )
+    async def erase_creator(self, change: Change, input: EraseCreatorInput) -> EraseCreatorPayload:
+        creator = await creators.erase(change, key("crt", input.id))
+        return EraseCreatorPayload(creator=Creator.of(creator))
 
     @mutation("Archive a creator. Their links go on working. Again, it changes nothing.")
     async def archive_creator(

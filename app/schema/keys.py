@@ -129,6 +129,21 @@ class CreateApiKeyPayload:
     user_errors: list[UserError] = user_errors()
 
 
+@strawberry.input(description="What `rotateApiKey` takes.")
+class RotateApiKeyInput:
+    id: strawberry.ID = strawberry.field(description="The key to replace.")
+    overlap_minutes: int = strawberry.field(
+        default=60, description="How long the old one still works: 0 to 10,080 minutes."
+    )
+
+
+@strawberry.type(description="What `rotateApiKey` answers.")
+class RotateApiKeyPayload:
+    api_key: ApiKey | None = outcome("The new key, or null if there are errors.")
+    text: str | None = outcome("The new key itself. It is not stored and cannot be shown again.")
+    user_errors: list[UserError] = user_errors()
+
+
 @strawberry.input(description="What `revokeApiKey` takes.")
 class RevokeApiKeyInput:
     id: strawberry.ID = strawberry.field(description="The key to revoke.")
@@ -177,6 +192,16 @@ class KeyMutation:
             expires_at=input.expires_at,
         )
         return CreateApiKeyPayload(api_key=ApiKey.of(row), text=text)
+
+    @mutation(
+        "Make a new key like this one, and let the old one end after an overlap.",
+        needs=Permission.ADMINISTER,
+    )
+    async def rotate_api_key(self, change: Change, input: RotateApiKeyInput) -> RotateApiKeyPayload:
+        row, text = await keys.rotate(
+            change, key("key", input.id), overlap_minutes=input.overlap_minutes
+        )
+        return RotateApiKeyPayload(api_key=ApiKey.of(row), text=text)
 
     @mutation(
         "Revoke an API key, for good. It stops working at once. Again, it changes nothing.",
