@@ -34,7 +34,6 @@ _KEPT_FREE: Final = """
 RESERVED: Final = frozenset(f"{_OUR_ROUTES} {_ASKED_OF_EVERY_SITE} {_KEPT_FREE}".split())
 
 _REQUESTED: Final = re.compile(r"[0-9A-Za-z_-]{3,64}")
-_CUSTOM: Final = re.compile(r"[a-z0-9][a-z0-9_-]{2,63}")
 
 # 252 is the largest multiple of 28 that a byte can reach: the four values above are thrown
 # away, or the first four letters would come up more often than the others.
@@ -89,7 +88,7 @@ def check_custom(text: str) -> str:
     Whether another link has it is the database's to say.
     """
     code = fold(text)
-    if code is None or not _CUSTOM.fullmatch(code):
+    if code is None or code[0] in "-_":
         raise BadCode(
             "pattern",
             "A code is 3 to 64 letters a to z, digits, - and _, and begins with a letter or a "

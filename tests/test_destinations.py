@@ -80,6 +80,9 @@ def test_no_url_that_the_standard_calls_invalid_is_accepted_and_others_are_kept_
         ("HTTP://brand.com:80", "http://brand.com/"),
         ("münchen.de/größe", "https://xn--mnchen-3ya.de/gr%C3%B6%C3%9Fe"),
         ("日本語ひらがなabc.jp", "https://xn--abc-o73b4fvb9j2484bdocu19k.jp/"),
+        ("佐々木shop.jp", "https://xn--shop-4w3cr26p348a.jp/"),
+        ("hawaiʻi.example", "https://xn--hawaii-mjd.example/"),
+        ("brand。com/x", "https://brand.com/x"),
         ("한국어abc.kr", "https://xn--abc-lt8l948gbwt.kr/"),
         ("https://аррӏе.example/", "https://xn--80ak6aa92e.example/"),
         ("https://shop.test/?next=https%3A%2F%2Fa.test%2F&a=%0d", None),
@@ -132,6 +135,7 @@ def test_what_is_no_public_page_is_refused_for_a_reason(text: str, reason: str) 
     ("text", "kept"),
     [
         ("localhost:8000/x", "https://localhost:8000/x"),
+        ("LOCALHOST:8000", "https://localhost:8000/"),
         ("http://127.0.0.1:3000", "http://127.0.0.1:3000/"),
         ("http://[::1]/", "http://[::1]/"),
         ("http://shop.internal/", "http://shop.internal/"),
@@ -145,6 +149,12 @@ def test_an_operator_may_allow_private_destinations_and_gives_up_no_other_rule(
     text: str, kept: str
 ) -> None:
     assert verdict(text, allow_private=True) == kept
+
+
+def test_the_limit_holds_for_what_is_kept() -> None:
+    longest = "brand.com/" + "x" * (MAX_LENGTH - len("https://brand.com/"))
+    assert len(check(longest)) == MAX_LENGTH
+    assert verdict(f"{longest}x") == verdict(longest[:-5] + "é") == "too_long"
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,12 @@ class Rendered:
 
 
 def parse(template: str) -> Template:
-    """Take a template apart. Never fails; what is wrong is in ``faults``, at most MAX_FAULTS."""
+    """Take a template apart. Never fails: what is wrong is in ``faults``. With MAX_FAULTS it
+    stops, and the rest is text."""
     parts: list[str | Tag] = []
     faults: list[Fault] = []
     at = 0  # everything before is in parts
-    close = 0  # the next `}}` at or after the place that we look at, -1 if there is none
+    # Each round goes on behind what it looked at, or finds a fault: that bounds the work.
     while len(faults) < MAX_FAULTS and (start := template.find("{{", at)) >= 0:
         text, escaped = _unescape(template[at:start])
         parts.append(text)
@@ -119,9 +120,7 @@ def parse(template: str) -> Template:
         if escaped:
             parts.append("{{")
             continue
-        # Searched anew only when passed, or a long row of braces would cost its length squared.
-        if 0 <= close < at:
-            close = template.find("}}", at)
+        close = template.find("}}", at)
         if close < 0 or template.find("{{", at, close) >= 0:
             message = (
                 "These braces are never closed. Write \\{{ if the braces themselves are meant."
@@ -180,8 +179,7 @@ def tag_key(name: str, taken: Collection[str]) -> str:
     Letters a to z, digits and single underscores, at most MAX_KEY; ``link`` where nothing of
     the name remains. Where ``taken`` has it, a number follows: ``summer_sale_2``.
     """
-    # casefold before and after: it turns ß into ss, and compatibility forms may be capitals.
-    plain = unicodedata.normalize("NFKD", name.casefold()).casefold().translate(_PLAIN)
+    plain = unicodedata.normalize("NFKD", name).casefold().translate(_PLAIN)
     unmarked = "".join(letter for letter in plain if not unicodedata.combining(letter))
     base = re.sub(r"[^a-z0-9]+", "_", unmarked).strip("_")[:MAX_KEY].strip("_") or "link"
     others = set(taken)
