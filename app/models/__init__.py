@@ -16,6 +16,13 @@ from app.models.columns import metadata
 from app.models.creators import Creator
 from app.models.enrollments import Enrollment, StageChange
 from app.models.keys import ApiKey, ApiKeyCampaign, Role
+from app.models.messages import (
+    Message,
+    MessageBatch,
+    MessageLink,
+    MessageStatus,
+    MessageTemplate,
+)
 from app.models.programs import Program
 from app.models.tracking_links import LinkDestination, LinkLabel, TrackingLink
 
@@ -36,6 +43,11 @@ __all__ = [
     "JournalPosition",
     "LinkDestination",
     "LinkLabel",
+    "Message",
+    "MessageBatch",
+    "MessageLink",
+    "MessageStatus",
+    "MessageTemplate",
     "Program",
     "Role",
     "Stage",
