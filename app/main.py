@@ -25,7 +25,11 @@ from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
 from app.codes import RESERVED
 from app.database import Database
+from app.messages.addresses import open_addresses
+from app.messages.delivery import Delivery
 from app.migrations import upgrade
+from app.pages import static
+from app.pages.manager import ManagerPage
 from app.redirect import Redirect
 from app.schema import Context, schema
 from app.settings import Settings
@@ -40,6 +44,8 @@ class Application(Router):
         self.change_table = ChangeTable(settings.data_dir / "link-changes")
         self.database = Database(settings.database, listeners=[self.change_table])
         self.redirect = Redirect(settings, self.change_table, reserved=RESERVED)
+        self.addresses = open_addresses(settings)
+        self.delivery = Delivery(settings, self.database)
         self.authenticate = Authenticator(self.database)
         self.recorder = RecorderKeeper(settings) if settings.recorder == "process" else None
         super().__init__(
@@ -47,6 +53,8 @@ class Application(Router):
                 self.redirect.route(),
                 Route("/graphql", View(self)),
                 Route("/healthz", self.healthy),
+                *ManagerPage(self.database, self.addresses).routes(),
+                *static.routes(),
             ],
             redirect_slashes=False,
             lifespan=self._lifespan,
@@ -58,7 +66,9 @@ class Application(Router):
         await self.redirect.open()
         if self.recorder is not None:
             await self.recorder.open()
+        await self.delivery.open()
         yield
+        await self.delivery.close()
         await self.redirect.close()
         if self.recorder is not None:
             await self.recorder.close()
@@ -86,6 +96,7 @@ class View(strawberry.asgi.GraphQL[Any, None]):
             database=self.app.database,
             settings=self.app.settings,
             check_destination=self.check,
+            addresses=self.app.addresses,
         )
 
 

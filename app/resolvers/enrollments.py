@@ -255,9 +255,7 @@ def _hand_out(results: Sequence[Result], links: Sequence[TrackingLink]) -> None:
             result.links = made.pop(result.enrollment.id, [])
 
 
-async def _send(
-    change: Change, arrived: Sequence[Enrollment], results: Sequence[Result]
-) -> None:
+async def _send(change: Change, arrived: Sequence[Enrollment], results: Sequence[Result]) -> None:
     """Give each result what was sent by itself because the creator has come to the stage."""
     by_enrollment = {each.enrollment.id: each for each in reversed(results) if each.enrollment}
     for sending in await messages.send_automatically(change, arrived):

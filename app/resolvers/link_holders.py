@@ -36,8 +36,8 @@ class Holders:
 
 async def of(session: ReadSession, viewer: Viewer, link: Link, *, now: datetime) -> Holders:
     """Those of a tracking link, or of all links of a campaign link."""
-    counted = _held(viewer, link, func.count(col(Message.creator_id).distinct()))
-    counted = counted.add_columns(func.count(col(Message.id).distinct()))
+    distinct = (col(Message.creator_id).distinct(), col(Message.id).distinct())
+    counted = _held(viewer, link, *map(func.count, distinct))
     creators, messages = (await session.exec(counted)).one()
     live = select(func.count()).select_from(
         visible(viewer, TrackingLink)
@@ -59,9 +59,10 @@ async def enrollment_ids(session: ReadSession, viewer: Viewer, link: Link) -> Se
     return sorted((await session.exec(held)).all())
 
 
-def _held(viewer: Viewer, link: Link, column: Any) -> Any:
+def _held(viewer: Viewer, link: Link, *columns: Any) -> Any:
     return (
-        select(column)
+        select(*columns)
+        .select_from(Message)
         .join(MessageLink, col(MessageLink.message_id) == col(Message.id))
         .join(TrackingLink, col(MessageLink.tracking_link_id) == col(TrackingLink.id))
         .where(_is_of(link), sees(viewer, Message), Message.status != MessageStatus.FAILED)

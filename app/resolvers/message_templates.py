@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import false
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.auth import Viewer, visible
+from app.auth import Permission, Viewer, visible
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
 from app.messages import tags
@@ -165,5 +166,7 @@ class Filter:
 
 
 def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[MessageTemplate]:
-    """The templates that the viewer can see and the filter lets through."""
-    return visible(viewer, MessageTemplate).where(*by_archived(MessageTemplate, only.archived))
+    """The templates that the viewer can see and the filter lets through. A key that reads link
+    sets alone sees none."""
+    rows = visible(viewer, MessageTemplate).where(*by_archived(MessageTemplate, only.archived))
+    return rows if viewer.may(Permission.READ) else rows.where(false())

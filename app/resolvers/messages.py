@@ -15,10 +15,11 @@ tried again and finds the answer of the first.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import false
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.auth import Viewer, visible
+from app.auth import Permission, Viewer, visible
 from app.database import ReadSession
 from app.errors import UserErrorCode, not_found, refuse
 from app.messages.addresses import Addresses
@@ -44,6 +45,7 @@ from app.resolvers.message_templates import Text, campaign_links, check_form, ch
 BATCH_MAX = 1000
 PREVIEW_MAX = 20
 KEY_MAX = 200
+LISTED_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Preview:
     plan: Plan
     subject: str
     body: str
+    # Of which sending would make the recipient's link.
+    to_make: list[CampaignLink]
 
 
 async def send(
@@ -191,11 +195,18 @@ async def preview(
     campaign, template = await _place(session, viewer, content)
     wanted = {each for each in enrollment_ids if each is not None}
     recipients = await recipients_of(session, viewer, campaign, wanted)
-    links = await campaign_links(session, [campaign.id])
-    merge = _merge(addresses, campaign, template, content, links.get(campaign.id, []))
+    available = (await campaign_links(session, [campaign.id])).get(campaign.id, [])
+    merge = _merge(addresses, campaign, template, content, available)
     in_order = [recipients[each] for each in dict.fromkeys(enrollment_ids) if each in recipients]
     plans = await merge.plan(session, in_order)
-    return [Preview(plan, *merge.fill_in(plan, {})) for plan in plans]
+    return [
+        Preview(
+            plan,
+            *merge.fill_in(plan, {}),
+            to_make=[link for link in available if link.id in plan.to_make],
+        )
+        for plan in plans
+    ]
 
 
 async def _place(
@@ -255,8 +266,11 @@ class Filter:
 
 
 def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[Message]:
-    """The messages that the viewer can see and the filter lets through."""
+    """The messages that the viewer can see and the filter lets through. A key that reads link
+    sets alone sees none."""
     rows = visible(viewer, Message).where(*among(Message.status, only.statuses))
+    if not viewer.may(Permission.READ):
+        return rows.where(false())
     held = select(MessageLink.message_id)
     if only.tracking_link_id is not None:
         held = held.where(MessageLink.tracking_link_id == only.tracking_link_id)
@@ -267,3 +281,31 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[Message]:
     else:
         return rows
     return rows.where(col(Message.id).in_(held))
+
+
+async def links_of(session: ReadSession, keys: Sequence[int]) -> dict[int, list[TrackingLink]]:
+    """The tracking links that each of these messages holds, 100 at most."""
+    pair = select(col(MessageLink.message_id), TrackingLink).join(
+        TrackingLink, col(MessageLink.tracking_link_id) == col(TrackingLink.id)
+    )
+    order = (col(TrackingLink.created_at), col(TrackingLink.id))
+    found = await session.exec(pair.where(col(MessageLink.message_id).in_(keys)).order_by(*order))
+    links: dict[int, list[TrackingLink]] = {}
+    for message_id, link in found.all():
+        links.setdefault(message_id, []).append(link)
+    return {key: each[:LISTED_MAX] for key, each in links.items()}
+
+
+async def with_link(session: ReadSession, keys: Sequence[int]) -> dict[int, list[Message]]:
+    """The messages that hold each of these tracking links, newest first, 100 at most."""
+    pair = select(col(MessageLink.tracking_link_id), Message).join(
+        Message, col(MessageLink.message_id) == col(Message.id)
+    )
+    newest = (col(Message.created_at).desc(), col(Message.id).desc())
+    found = await session.exec(
+        pair.where(col(MessageLink.tracking_link_id).in_(keys)).order_by(*newest)
+    )
+    holding: dict[int, list[Message]] = {}
+    for link_id, message in found.all():
+        holding.setdefault(link_id, []).append(message)
+    return {key: each[:LISTED_MAX] for key, each in holding.items()}

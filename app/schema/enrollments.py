@@ -9,7 +9,7 @@ import strawberry
 from app import models
 from app.auth import Permission
 from app.models import Stage
-from app.resolvers import enrollments, pages, tracking_links
+from app.resolvers import enrollments, messages, pages, tracking_links
 from app.resolvers.change import Change
 from app.resolvers.stats import Scope
 from app.schema.connections import (
@@ -26,6 +26,7 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.creators import Creator
 from app.schema.enums import publish
+from app.schema.messages import Message, SendMessageResult
 from app.schema.mutations import UserError, key, mutation, user_errors
 from app.schema.nodes import NODES, Measurable, Node, node
 from app.schema.permissions import Needs
@@ -135,6 +136,27 @@ class Enrollment(Measurable):
             parent=("enrollment_id", self.row.id),
         )
 
+    @strawberry.field(
+        description="The messages to the creator in this campaign, newest first. Empty for keys "
+        "that read link sets alone."
+    )
+    async def messages(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]:
+        return await connect(
+            info,
+            "msg",
+            messages.listed,
+            messages.Filter(),
+            (first, after, last, before),
+            parent=("enrollment_id", self.row.id),
+        )
+
 
 @strawberry.input(description="Which enrollments to list. All given conditions must hold.")
 class EnrollmentFilterInput:
@@ -201,6 +223,10 @@ class EnrollmentResult:
     generated_tracking_links: list[TrackingLink] = strawberry.field(
         description="The links that this generated."
     )
+    automatic_messages: list[SendMessageResult] = strawberry.field(
+        description="What the campaign's templates sent by themselves because the creator came to "
+        "the stage, or why they did not."
+    )
     user_errors: list[UserError] = strawberry.field(
         description="Why it was not done. Empty on success."
     )
@@ -211,6 +237,7 @@ class EnrollmentResult:
         return cls(
             enrollment=None if enrollment is None else Enrollment.of(enrollment),
             generated_tracking_links=[TrackingLink.of(link) for link in result.links],
+            automatic_messages=[SendMessageResult.of(each) for each in result.sendings],
             user_errors=[UserError.of(fault) for fault in result.faults],
         )
 
