@@ -26,7 +26,11 @@ from app.codes import RESERVED
 from app.database import Database
 from app.graphql.graphiql import Tab
 from app.graphql.view import GraphQLEndpoint
+from app.messages.addresses import open_addresses
+from app.messages.delivery import Delivery
 from app.migrations import upgrade
+from app.pages import static
+from app.pages.manager import ManagerPage
 from app.redirect import Redirect
 from app.schema import Context, schema
 from app.settings import Settings
@@ -41,6 +45,8 @@ class Application(Router):
         self.change_table = ChangeTable(settings.data_dir / "link-changes")
         self.database = Database(settings.database, listeners=[self.change_table])
         self.redirect = Redirect(settings, self.change_table, reserved=RESERVED)
+        self.addresses = open_addresses(settings)
+        self.delivery = Delivery(settings, self.database)
         self.authenticate = Authenticator(self.database)
         self.recorder = RecorderKeeper(settings) if settings.recorder == "process" else None
         self.graph = GraphQLEndpoint(
@@ -57,6 +63,8 @@ class Application(Router):
                 self.redirect.route(),
                 *self.graph.routes(),
                 Route("/healthz", self.healthy),
+                *ManagerPage(self.database, self.addresses).routes(),
+                *static.routes(),
             ],
             redirect_slashes=False,
             lifespan=self._lifespan,
@@ -68,9 +76,11 @@ class Application(Router):
         await self.redirect.open()
         if self.recorder is not None:
             await self.recorder.open()
+        await self.delivery.open()
         # What is there now stays: collecting garbage need not look at it again, 30 ms each time.
         gc.freeze()
         yield
+        await self.delivery.close()
         await self.redirect.close()
         if self.recorder is not None:
             await self.recorder.close()
@@ -87,6 +97,7 @@ class Application(Router):
             database=self.database,
             settings=self.settings,
             check_destination=self._check_destination,
+            addresses=self.addresses,
         )
 
     async def healthy(self, request: Request) -> Response:

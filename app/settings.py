@@ -3,10 +3,13 @@
 ``docs/settings.md`` describes each one with what it costs; a test compares the two.
 """
 
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -188,12 +191,55 @@ class Settings(BaseSettings):
         description="Subscriptions that a key may have open in each server process.",
     )
 
+    # Messages.
+    smtp_host: str | None = Field(
+        default=None,
+        description="The mail server that messages go out by. Empty: they stay in the outbox.",
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="The mail server's port.")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        default="starttls",
+        description="How the connection to the mail server is secured: starttls (port 587), tls "
+        "(port 465) or none.",
+    )
+    smtp_username: str | None = Field(
+        default=None, description="Who logs in at the mail server. Empty: nobody."
+    )
+    smtp_password: SecretStr | None = Field(
+        default=None, description="The password for the mail server."
+    )
+    mail_from: str | None = Field(
+        default=None,
+        description="Whom messages are from: team@brand.example or Brand <team@brand.example>.",
+    )
+    signing_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs the addresses of creators' pages. Empty: a random one, made once and "
+        "kept in the data folder.",
+    )
+
     @field_validator("base_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _with_a_sender(self) -> Self:
+        if self.smtp_host is not None:
+            try:
+                self.sender  # noqa: B018 - raises what is wrong with it
+            except (ValueError, IndexError, MessageError) as error:
+                raise ValueError("TRACKLINKS_MAIL_FROM must be an address to send from") from error
+        return self
+
+    @property
+    def sender(self) -> Address:
+        """Whom messages are from."""
+        name, address = parseaddr(self.mail_from or "")
+        return Address(name, addr_spec=address)
 
     @property
     def database(self) -> str:

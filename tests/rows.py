@@ -21,6 +21,10 @@ from app.models import (
     JournalPosition,
     LinkDestination,
     LinkLabel,
+    Message,
+    MessageBatch,
+    MessageLink,
+    MessageTemplate,
     Program,
     Role,
     Stage,
@@ -35,6 +39,7 @@ SHOP = "https://shop.example/"
 PROGRAM, KEY, CAMPAIGN, CREATOR, ENROLLMENT, CAMPAIGN_LINK = 1, 2, 3, 4, 5, 6
 LINK = (1 << 63) - 1  # the largest key that there is
 ARCHIVED_LINK, ARCHIVED_CAMPAIGN_LINK = 8, 9
+TEMPLATE, MESSAGE = 12, 13
 
 
 def link(id: int, code: str, **values: Any) -> TrackingLink:
@@ -87,6 +92,30 @@ def one_of_each() -> Sequence[Any]:
         LinkDestination(tracking_link_id=LINK, version=1, url=SHOP, at=NOW),
         LinkLabel(tracking_link_id=LINK, label="story", place=0),
         LinkLabel(tracking_link_id=ARCHIVED_LINK, label="story", place=0),
+        MessageTemplate(
+            id=TEMPLATE, **owner, campaign_id=CAMPAIGN, name="Hello", subject="Hello", body="Hello"
+        ),
+        MessageBatch(
+            id=14,
+            **owner,
+            campaign_id=CAMPAIGN,
+            idempotency_key="1",
+            fingerprint=bytes(32),
+            outcomes=[],
+        ),
+        Message(
+            id=MESSAGE,
+            **owner,
+            campaign_id=CAMPAIGN,
+            enrollment_id=ENROLLMENT,
+            creator_id=CREATOR,
+            template_id=TEMPLATE,
+            to_address="ada@example.com",
+            subject="Hello",
+            body="Hello",
+            next_attempt_at=NOW,
+        ),
+        MessageLink(message_id=MESSAGE, tracking_link_id=LINK),
         Click(
             id=bytes(16),
             link_id=LINK,

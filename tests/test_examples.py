@@ -15,6 +15,7 @@ from app.database import Database
 from app.demo import seed
 from app.destinations import check
 from app.ids import encode
+from app.messages.addresses import open_addresses
 from app.models import Campaign, CampaignLink, CampaignStatus, Enrollment, Stage, TrackingLink
 from app.schema import Context, schema
 from app.settings import Settings
@@ -59,7 +60,7 @@ async def test_every_operation_that_we_show_works_on_the_demo(
 
     for name, text in OPERATIONS.items():
         wanted = re.findall(r"\$(\w+):", text)
-        context = Context(viewer, database, settings, check, now=NOW)
+        context = Context(viewer, database, settings, check, open_addresses(settings), now=NOW)
         result = await schema.execute(
             text,
             variable_values={each: variables[each] for each in wanted},

@@ -16,6 +16,10 @@ PHONE = (
 )
 
 
+SENT = """results { skipReason missing enrollment { id } generatedTrackingLinks { id code }
+    message { id subject body toAddress status trackingLinks { id } } }"""
+
+
 class Refusal(AssertionError):
     """The graph answered with errors where the test expected none."""
 
@@ -95,10 +99,14 @@ class World:
         values.setdefault("programId", self.program_id)
         values.setdefault("handle", self.name("ana"))
         values.setdefault("displayName", "Ana")
+        values.setdefault("email", f"{values['handle']}@example.com")
         return str(self.do("createCreator", "creator { id }", **values)["creator"]["id"])
 
     def creators(self, number: int) -> list[str]:
-        creators = [{"handle": self.name("ben"), "displayName": "Ben"} for _ in range(number)]
+        names = [self.name("ben") for _ in range(number)]
+        creators = [
+            {"handle": name, "displayName": "Ben", "email": f"{name}@example.com"} for name in names
+        ]
         made = self.do(
             "createCreators",
             "results { creator { id } userErrors { message } }",
@@ -140,6 +148,51 @@ class World:
             **values,
         )
         return dict(made["trackingLink"])
+
+    # Messages.
+
+    def a_template(self, campaign: str, body: str, **values: Any) -> str:
+        values.setdefault("name", self.name("Template "))
+        values.setdefault("subject", "News from {{campaign_name}}")
+        made = self.do(
+            "createMessageTemplate",
+            "messageTemplate { id }",
+            campaignId=campaign,
+            body=body,
+            **values,
+        )
+        return str(made["messageTemplate"]["id"])
+
+    def message(
+        self,
+        content: str | dict[str, Any],
+        *enrollments: str,
+        again: bool = False,
+        key: str | None = None,
+    ) -> Any:
+        """The payload of sending a template, by its ID, or a text."""
+        return self.change(
+            "sendMessage",
+            SENT,
+            content={"templateId": content} if isinstance(content, str) else {"oneOff": content},
+            enrollmentIds=enrollments,
+            idempotencyKey=key or self.name("send-"),
+            includePastRecipients=again,
+        )
+
+    def send(self, campaign: str, body: str, *enrollments: str) -> list[dict[str, Any]]:
+        """One result for each recipient of a text that must be sound."""
+        text = {"campaignId": campaign, "subject": "Your links", "body": body}
+        payload = self.message(text, *enrollments)
+        assert payload["userErrors"] == []
+        return list(payload["results"])
+
+    def messages_of(self, enrollment: str) -> list[dict[str, Any]]:
+        """Newest first."""
+        query = """query($id: ID!) { enrollment(id: $id) { messages(first: 100) { nodes {
+            id subject body toAddress status error attempts sentAt isAutomatic template { id }
+            trackingLinks { id } } } } }"""
+        return list(self.ask(query, id=enrollment)["enrollment"]["messages"]["nodes"])
 
     # Moving.
 

@@ -17,6 +17,13 @@ from app.models.creators import Creator
 from app.models.enrollments import Enrollment, StageChange
 from app.models.idempotency import IdempotencyKey
 from app.models.keys import ApiKey, ApiKeyCampaign, Role
+from app.models.messages import (
+    Message,
+    MessageBatch,
+    MessageLink,
+    MessageStatus,
+    MessageTemplate,
+)
 from app.models.programs import Program
 from app.models.tracking_links import LinkDestination, LinkLabel, TrackingLink
 
@@ -38,6 +45,11 @@ __all__ = [
     "JournalPosition",
     "LinkDestination",
     "LinkLabel",
+    "Message",
+    "MessageBatch",
+    "MessageLink",
+    "MessageStatus",
+    "MessageTemplate",
     "Program",
     "Role",
     "Stage",

@@ -25,6 +25,8 @@ class Creator(SQLModel, table=True):
     email: str | None = Field(default=None, max_length=320)
     # The caller's own key for this person.
     external_id: str | None = Field(default=None, max_length=200)
+    # Counted up to revoke the addresses of their Campaign Manager page that are out.
+    manager_version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     created_at: datetime
     archived_at: datetime | None = None
     erased_at: datetime | None = None

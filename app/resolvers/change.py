@@ -12,6 +12,7 @@ from app.auth import Viewer, visible
 from app.database import WriteSession
 from app.errors import not_found
 from app.ids import new_id
+from app.messages.addresses import Addresses
 from app.models import AuditEntry
 
 Model = TypeVar("Model", bound=SQLModel)
@@ -26,6 +27,8 @@ class Change:
     now: datetime
     # The installation's rules for destinations: returns the URL to store, or raises.
     check_destination: Callable[[str], str]
+    # What messages are filled with. None where nothing is sent by itself: the command line.
+    addresses: Addresses | None = None
 
     async def get(self, model: type[Model], key: int | None, noun: str, *path: str) -> Model:
         """The row, locked until the end; refused as "no such `noun`" if the viewer can't see it."""

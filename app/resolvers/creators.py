@@ -141,6 +141,15 @@ def _exported(prefix: str, row: SQLModel) -> dict[str, Any]:
     }
 
 
+async def revoke_manager_link(change: Change, key: int | None) -> Creator:
+    """Stop every address of the creator's Campaign Manager page that is out, at once. The next
+    message brings a new one."""
+    creator = await change.get(Creator, key, "creator", "creator_id")
+    creator.manager_version += 1
+    await change.record("revokeManagerLink", "crt", creator.program_id, {creator.id: {}})
+    return creator
+
+
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:
     # Which fields changed, but not to what: the audit log outlives an erasure.
     return {name: "…" if name in PERSONAL else value for name, value in values.items()}

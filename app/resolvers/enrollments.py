@@ -29,10 +29,11 @@ from app.models import (
     StageChange,
     TrackingLink,
 )
-from app.resolvers import link_making, pages
+from app.resolvers import link_making, messages, pages
 from app.resolvers.change import Change
 from app.resolvers.filters import among
 from app.resolvers.inputs import size
+from app.resolvers.message_queue import Sending
 
 BATCH_MAX = 1000
 
@@ -43,6 +44,8 @@ class Result:
 
     enrollment: Enrollment | None
     links: list[TrackingLink] = field(default_factory=list)
+    # What the campaign's templates sent to the creator by themselves, or why they did not.
+    sendings: list[Sending] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -108,6 +111,7 @@ async def enroll(
     await _keep(change, [(enrollment, None) for enrollment in made])
     if stage.is_past_applied:
         _hand_out(results, await link_making.ensure(change, made))
+    await _send(change, made, results)
     await change.record(
         "enrollCreators",
         "enr",
@@ -172,6 +176,7 @@ async def _move(
         if enrollment.stage.is_past_applied and not before.is_past_applied
     ]
     _hand_out(results, await link_making.ensure(change, crossed) if crossed else [])
+    await _send(change, [enrollment for enrollment, _ in moved.values()], results)
     for program_id in {enrollment.program_id for enrollment, _ in moved.values()}:
         said = {
             enrollment.id: {"stage": enrollment.stage.name}
@@ -248,6 +253,14 @@ def _hand_out(results: Sequence[Result], links: Sequence[TrackingLink]) -> None:
     for result in results:
         if result.enrollment is not None:
             result.links = made.pop(result.enrollment.id, [])
+
+
+async def _send(change: Change, arrived: Sequence[Enrollment], results: Sequence[Result]) -> None:
+    """Give each result what was sent by itself because the creator has come to the stage."""
+    by_enrollment = {each.enrollment.id: each for each in reversed(results) if each.enrollment}
+    for sending in await messages.send_automatically(change, arrived):
+        if sending.enrollment is not None:
+            by_enrollment[sending.enrollment.id].sendings.append(sending)
 
 
 def _failed(enrollment: Enrollment | None, fault: Fault) -> Result:

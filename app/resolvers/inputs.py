@@ -44,6 +44,18 @@ class Form:
         value = (value or "").strip()
         return self._line(value, *path, max_length=max_length) or None
 
+    def lines(self, value: str | None, *path: str | int, max_length: int) -> str:
+        """Text of any number of lines that is not blank."""
+        value = (value or "").replace("\r\n", "\n").replace("\r", "\n").strip()
+        if not value:
+            self.fault(UserErrorCode.BLANK, "This can't be blank.", *path)
+        elif len(value) > max_length:
+            message = f"This is too long: {max_length} characters at most."
+            self.fault(UserErrorCode.TOO_LONG, message, *path)
+        elif any(unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in value):
+            self.fault(UserErrorCode.INVALID, "Control characters can't be used here.", *path)
+        return value
+
     def _line(self, value: str, *path: str | int, max_length: int) -> str:
         if len(value) > max_length:
             message = f"This is too long: {max_length} characters at most."

@@ -15,7 +15,10 @@ from app.schema.context import Context, Info
 from app.schema.creators import CreatorMutation, CreatorQuery
 from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
 from app.schema.keys import KeyMutation, KeyQuery
+from app.schema.link_holders import LinkHolderQuery
 from app.schema.live import Subscription
+from app.schema.message_templates import MessageTemplateMutation, MessageTemplateQuery
+from app.schema.messages import MessageMutation, MessageQuery
 from app.schema.nodes import NODES, Node, find
 from app.schema.permissions import Needs
 from app.schema.programs import ProgramMutation, ProgramQuery
@@ -35,6 +38,9 @@ class Query(
     CreatorQuery,
     EnrollmentQuery,
     TrackingLinkQuery,
+    MessageTemplateQuery,
+    MessageQuery,
+    LinkHolderQuery,
     KeyQuery,
     AuditQuery,
 ):
@@ -78,6 +84,8 @@ class Mutation(
     CreatorMutation,
     EnrollmentMutation,
     TrackingLinkMutation,
+    MessageTemplateMutation,
+    MessageMutation,
     KeyMutation,
 ):
     pass

@@ -14,6 +14,8 @@ from app.resolvers.stats import Scope
 from app.schema.connections import After, ArchiveState, Before, Connection, First, Last, connect
 from app.schema.context import Info
 from app.schema.enrollments import Enrollment
+from app.schema.link_holders import LinkEndPayload, notice, notify
+from app.schema.messages import NoticeInput
 from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
 from app.schema.nodes import NODES, Archivable, Measurable, node
 from app.schema.permissions import Needs
@@ -189,10 +191,11 @@ class UpdateCampaignLinkPayload:
 @strawberry.input(description="What `archiveCampaignLink` takes.")
 class ArchiveCampaignLinkInput:
     id: strawberry.ID = strawberry.field(description="The campaign link to archive.")
+    notice: NoticeInput | None = notice()
 
 
 @strawberry.type(description="What `archiveCampaignLink` answers.")
-class ArchiveCampaignLinkPayload:
+class ArchiveCampaignLinkPayload(LinkEndPayload):
     campaign_link: CampaignLink | None = outcome(
         "The archived campaign link, or null if there are errors."
     )
@@ -279,8 +282,12 @@ class CampaignLinkMutation:
         self, change: Change, input: ArchiveCampaignLinkInput
     ) -> ArchiveCampaignLinkPayload:
         campaign_link, stopped = await campaign_links.archive(change, key("cml", input.id))
+        told = await notify(change, campaign_link, input.notice)
         return ArchiveCampaignLinkPayload(
-            campaign_link=CampaignLink.of(campaign_link), archived_tracking_link_count=stopped
+            campaign_link=CampaignLink.of(campaign_link),
+            archived_tracking_link_count=stopped,
+            ended=campaign_link,
+            notices=told,
         )
 
     @mutation("Make the links that creators past Applied lack. Again, it makes nothing.", cost=100)

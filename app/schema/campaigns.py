@@ -9,7 +9,15 @@ import strawberry
 from app import models
 from app.auth import Permission
 from app.models import CampaignStatus, Stage
-from app.resolvers import campaign_links, campaigns, enrollments, pages, tracking_links
+from app.resolvers import (
+    campaign_links,
+    campaigns,
+    enrollments,
+    message_templates,
+    messages,
+    pages,
+    tracking_links,
+)
 from app.resolvers.change import Change
 from app.resolvers.stats import Scope
 from app.schema.campaign_links import CampaignLink, CampaignLinkFilterInput
@@ -27,6 +35,8 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.enrollments import Enrollment, EnrollmentFilterInput, EnrollmentOrderInput
 from app.schema.enums import publish
+from app.schema.message_templates import MessageTemplate, MessageTemplateFilterInput
+from app.schema.messages import MergeTag, Message, MessageFilterInput, merge_tags
 from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
 from app.schema.nodes import Archivable, Measurable, node
 from app.schema.permissions import Needs
@@ -91,6 +101,57 @@ class Campaign(Archivable, Measurable):
             "cml",
             campaign_links.listed,
             filter.as_filter() if filter else campaign_links.Filter(),
+            (first, after, last, before),
+            parent=("campaign_id", self.row.id),
+        )
+
+    @strawberry.field(
+        description="The merge tags that a message of this campaign can hold, each ready to paste.",
+        metadata={"cost": 5},
+    )
+    async def merge_tags(self, info: Info) -> list[MergeTag]:
+        return await merge_tags(info, self.row.id)
+
+    @strawberry.field(
+        description="The message templates of this campaign, newest first. Empty for keys that "
+        "read link sets alone."
+    )
+    async def message_templates(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: MessageTemplateFilterInput | None = None,
+    ) -> Connection[MessageTemplate]:
+        return await connect(
+            info,
+            "mtp",
+            message_templates.listed,
+            filter.as_filter() if filter else message_templates.Filter(),
+            (first, after, last, before),
+            parent=("campaign_id", self.row.id),
+        )
+
+    @strawberry.field(
+        description="The messages of this campaign, newest first: the outbox and what was sent. "
+        "Empty for keys that read link sets alone."
+    )
+    async def messages(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: MessageFilterInput | None = None,
+    ) -> Connection[Message]:
+        return await connect(
+            info,
+            "msg",
+            messages.listed,
+            filter.as_filter() if filter else messages.Filter(),
             (first, after, last, before),
             parent=("campaign_id", self.row.id),
         )

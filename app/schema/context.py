@@ -8,6 +8,7 @@ import strawberry
 
 from app.auth import Viewer
 from app.database import Database
+from app.messages.addresses import Addresses
 from app.schema.loaders import Loaders
 from app.settings import Settings
 
@@ -20,6 +21,7 @@ class Context:
     database: Database
     settings: Settings
     check_destination: Callable[[str], str]
+    addresses: Addresses
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     loaders: Loaders = field(init=False)
 

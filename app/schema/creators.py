@@ -31,6 +31,7 @@ from app.schema.enums import publish
 from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
 from app.schema.nodes import Archivable, Measurable, node
 from app.schema.permissions import Needs
+from app.schema.scalars import URL
 
 if TYPE_CHECKING:
     from app.schema.enrollments import Enrollment, EnrollmentFilterInput, EnrollmentOrderInput
@@ -86,6 +87,19 @@ class Creator(Archivable, Measurable):
     )
     def email(self, info: Info) -> str | None:
         return self.row.email if info.context.viewer.may(Permission.READ_PERSONAL) else None
+
+    @strawberry.field(
+        description="The address of the creator's own Campaign Manager page: it opens for whoever "
+        "has it. Null for keys that may not manage campaigns or are limited to some, because the "
+        "page shows all of them; and once the creator is erased."
+    )
+    def manager_url(self, info: Info) -> URL | None:
+        row: models.Creator = self.row
+        viewer = info.context.viewer
+        may_open = viewer.may(Permission.MANAGE) and viewer.campaign_ids is None
+        if not may_open or row.erased_at is not None:
+            return None
+        return URL(info.context.addresses.manager(row.id, row.manager_version))
 
     @strawberry.field(description="The campaigns the creator takes part in.")
     async def enrollments(
@@ -296,6 +310,19 @@ class EraseCreatorPayload:
     user_errors: list[UserError] = user_errors()
 
 
+@strawberry.input(description="What `revokeManagerLink` takes.")
+class RevokeManagerLinkInput:
+    creator_id: strawberry.ID = strawberry.field(description="Whose addresses to revoke.")
+
+
+@strawberry.type(description="What `revokeManagerLink` answers.")
+class RevokeManagerLinkPayload:
+    creator: Creator | None = outcome(
+        "The creator, with the new address of their page, or null if there are errors."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
 @strawberry.type
 class CreatorQuery:
     @strawberry.field(
@@ -408,3 +435,13 @@ class CreatorMutation:
     ) -> ArchiveCreatorPayload:
         creator = await creators.archive(change, key("crt", input.id))
         return ArchiveCreatorPayload(creator=Creator.of(creator))
+
+    @mutation(
+        "Stop every address of the creator's Campaign Manager page that is out, at once. The page "
+        "has a new one from then on."
+    )
+    async def revoke_manager_link(
+        self, change: Change, input: RevokeManagerLinkInput
+    ) -> RevokeManagerLinkPayload:
+        creator = await creators.revoke_manager_link(change, key("crt", input.creator_id))
+        return RevokeManagerLinkPayload(creator=Creator.of(creator))

@@ -10,7 +10,7 @@ from app import models
 from app.auth import Permission
 from app.errors import UserErrorCode
 from app.models import Stage
-from app.resolvers import enrollments, pages, tracking_links
+from app.resolvers import enrollments, messages, pages, tracking_links
 from app.resolvers.change import Change
 from app.resolvers.stats import Scope
 from app.schema.connections import (
@@ -27,6 +27,7 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.creators import Creator
 from app.schema.enums import publish
+from app.schema.messages import Message, SendMessageResult, SkipReason
 from app.schema.mutations import UserError, idempotency_key, key, mutation, user_errors
 from app.schema.nodes import NODES, Measurable, Node, node
 from app.schema.permissions import Needs
@@ -136,6 +137,27 @@ class Enrollment(Measurable):
             parent=("enrollment_id", self.row.id),
         )
 
+    @strawberry.field(
+        description="The messages to the creator in this campaign, newest first. Empty for keys "
+        "that read link sets alone."
+    )
+    async def messages(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]:
+        return await connect(
+            info,
+            "msg",
+            messages.listed,
+            messages.Filter(),
+            (first, after, last, before),
+            parent=("enrollment_id", self.row.id),
+        )
+
 
 @strawberry.input(description="Which enrollments to list. All given conditions must hold.")
 class EnrollmentFilterInput:
@@ -202,6 +224,10 @@ class EnrollmentResult:
     generated_tracking_links: list[TrackingLink] = strawberry.field(
         description="The links that this generated."
     )
+    automatic_messages: list[SendMessageResult] = strawberry.field(
+        description="What the campaign's templates sent by themselves because the creator came to "
+        "the stage, or why they did not."
+    )
     user_errors: list[UserError] = strawberry.field(
         description="Why it was not done. Empty on success."
     )
@@ -212,6 +238,7 @@ class EnrollmentResult:
         return cls(
             enrollment=None if enrollment is None else Enrollment.of(enrollment),
             generated_tracking_links=[TrackingLink.of(link) for link in result.links],
+            automatic_messages=[SendMessageResult.of(each) for each in result.sendings],
             user_errors=[UserError.of(fault) for fault in result.faults],
         )
 
@@ -227,6 +254,15 @@ class _Results:
                 {
                     "enrollment": each.enrollment and each.enrollment.row.id,
                     "links": [link.row.id for link in each.generated_tracking_links],
+                    "messages": [
+                        {
+                            "message": sent.message and sent.message.row.id,
+                            "reason": sent.skip_reason,
+                            "missing": sent.missing,
+                            "links": [link.row.id for link in sent.generated_tracking_links],
+                        }
+                        for sent in each.automatic_messages
+                    ],
                     "errors": [
                         [error.code, error.message, error.path] for error in each.user_errors
                     ],
@@ -239,9 +275,11 @@ class _Results:
     async def recalled(cls, change: Change, answer: dict[str, Any]) -> Any:
         kept = answer["results"]
         rows = await change.find(models.Enrollment, {each["enrollment"] for each in kept})
+        sent = [one for each in kept for one in each["messages"]]
         links = await change.find(
-            models.TrackingLink, {key for each in kept for key in each["links"]}
+            models.TrackingLink, {key for each in (*kept, *sent) for key in each["links"]}
         )
+        messages = await change.find(models.Message, {one["message"] for one in sent})
         payload: Any = cls
         return payload(
             results=[
@@ -250,6 +288,20 @@ class _Results:
                     if each["enrollment"]
                     else None,
                     generated_tracking_links=[TrackingLink.of(links[key]) for key in each["links"]],
+                    automatic_messages=[
+                        SendMessageResult(
+                            enrollment=Enrollment.of(rows[each["enrollment"]]),
+                            message=Message.of(messages[one["message"]])
+                            if one["message"]
+                            else None,
+                            skip_reason=SkipReason(one["reason"]) if one["reason"] else None,
+                            missing=one["missing"],
+                            generated_tracking_links=[
+                                TrackingLink.of(links[key]) for key in one["links"]
+                            ],
+                        )
+                        for one in each["messages"]
+                    ],
                     user_errors=[
                         UserError(code=UserErrorCode(code), message=message, path=path)
                         for code, message, path in each["errors"]

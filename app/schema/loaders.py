@@ -17,7 +17,7 @@ from app.auth import Viewer, visible
 from app.database import Database, ReadSession
 from app.models import TrackingLink
 from app.resolvers import keys as api_keys
-from app.resolvers import pages, stats, tracking_links
+from app.resolvers import message_templates, messages, pages, stats, tracking_links
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -61,6 +61,9 @@ class Loaders:
         self.labels = self._each(tracking_links.labels)
         self.key_campaigns = self._each(api_keys.campaigns)
         self.destinations = self._each(tracking_links.destinations)
+        self.campaign_links = self._each(message_templates.campaign_links)
+        self.message_links = self._each(messages.links_of)
+        self.link_messages = self._each(messages.with_link)
         self.replacement = self._each(self._replacements)
 
     def row(self, model: type[Row]) -> "DataLoader[int, Row | None]":

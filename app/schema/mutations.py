@@ -95,7 +95,13 @@ async def _in_transaction(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with context.database.writing() as session:
-                change = Change(session, context.viewer, context.now, context.check_destination)
+                change = Change(
+                    session,
+                    context.viewer,
+                    context.now,
+                    context.check_destination,
+                    context.addresses,
+                )
                 return await _once(change, write, input)
         except (IntegrityError, DBAPIError) as error:
             # Somebody was faster: the second time, the checks see what they did.

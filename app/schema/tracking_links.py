@@ -1,5 +1,7 @@
 """Tracking links in the graph: what is shared and clicked."""
 
+import asyncio
+import base64
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +10,8 @@ import strawberry
 
 from app import models
 from app.auth import Permission
+from app.errors import UserErrorCode, refuse
+from app.messages import qr_codes
 from app.resolvers import pages, tracking_links
 from app.resolvers.change import Change
 from app.resolvers.stats import Scope
@@ -27,6 +31,8 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.creators import Creator
 from app.schema.enums import publish
+from app.schema.link_holders import LinkEndPayload, notice, notify
+from app.schema.messages import Message, NoticeInput, messages_with
 from app.schema.mutations import (
     UserError,
     given,
@@ -65,6 +71,19 @@ publish(
         "CREATOR": "Made for one creator, with its own destination and labels.",
     },
 )
+
+
+class QrCodeFormat(Enum):
+    SVG = (qr_codes.svg, "image/svg+xml")
+    PNG = (qr_codes.png, "image/png")
+
+
+publish(
+    QrCodeFormat,
+    "The kind of picture that a QR code comes as.",
+    {"SVG": "A drawing: sharp at any size.", "PNG": "A picture of pixels."},
+)
+QR_SIZE_MIN, QR_SIZE_MAX = 64, 1024
 
 
 @strawberry.type(description="Where a link led, and from when.")
@@ -153,6 +172,41 @@ class TrackingLink(Archivable, Measurable):
     ) -> Annotated["TrackingLink", strawberry.lazy("app.schema.tracking_links")] | None:
         row = await info.context.loaders.replacement.load(self.row.id)
         return None if row is None else TrackingLink.of(row)
+
+    @strawberry.field(
+        description="The messages that hold this link, newest first, 100 at most: who still has "
+        "it. Empty for keys that read link sets alone."
+    )
+    async def messages(self, info: Info) -> list[Message]:
+        return await messages_with(info, self.row.id)
+
+    @strawberry.field(
+        description="The QR code of the short URL as a `data:` URL, to show or to save. Null once "
+        "the link is archived.",
+        metadata={"cost": 20},
+    )
+    async def qr_code(
+        self,
+        info: Info,
+        format: Annotated[
+            QrCodeFormat, strawberry.argument(description="The kind of picture.")
+        ] = QrCodeFormat.SVG,
+        size: Annotated[
+            int,
+            strawberry.argument(
+                description="The width in pixels, 64 to 1024, quiet zone included. A PNG may come "
+                "out smaller: each module is a whole number of pixels."
+            ),
+        ] = 256,
+    ) -> str | None:
+        if not QR_SIZE_MIN <= size <= QR_SIZE_MAX:
+            message = f"`size` must be from {QR_SIZE_MIN} to {QR_SIZE_MAX}."
+            raise refuse(UserErrorCode.INVALID, message, "size")
+        if self.row.archived_at is not None:
+            return None
+        draw, media_type = format.value
+        picture = await asyncio.to_thread(draw, self.short_url(info), size)
+        return f"data:{media_type};base64,{base64.b64encode(picture).decode()}"
 
     @strawberry.field(description="The archived link that this one was made in place of, if any.")
     async def replaces(
@@ -297,10 +351,11 @@ class UpdateTrackingLinkPayload:
 @strawberry.input(description="What `archiveTrackingLink` takes.")
 class ArchiveTrackingLinkInput:
     id: strawberry.ID = strawberry.field(description="The link to archive.")
+    notice: NoticeInput | None = notice()
 
 
 @strawberry.type(description="What `archiveTrackingLink` answers.")
-class ArchiveTrackingLinkPayload:
+class ArchiveTrackingLinkPayload(LinkEndPayload):
     tracking_link: TrackingLink | None = outcome("The archived link, or null if there are errors.")
     user_errors: list[UserError] = user_errors()
 
@@ -319,10 +374,11 @@ class ReplaceTrackingLinkInput:
     code: strawberry.Maybe[str | None] = strawberry.field(
         description="A code of the caller's choice, never used before."
     )
+    notice: NoticeInput | None = notice()
 
 
 @strawberry.type(description="What `replaceTrackingLink` answers.")
-class ReplaceTrackingLinkPayload:
+class ReplaceTrackingLinkPayload(LinkEndPayload):
     tracking_link: TrackingLink | None = outcome("The new link, or null if there are errors.")
     user_errors: list[UserError] = user_errors()
 
@@ -434,7 +490,10 @@ class TrackingLinkMutation:
         self, change: Change, input: ArchiveTrackingLinkInput
     ) -> ArchiveTrackingLinkPayload:
         link = await tracking_links.archive(change, key("lnk", input.id))
-        return ArchiveTrackingLinkPayload(tracking_link=TrackingLink.of(link))
+        told = await notify(change, link, input.notice)
+        return ArchiveTrackingLinkPayload(
+            tracking_link=TrackingLink.of(link), ended=link, notices=told
+        )
 
     @mutation(
         "Archive a link and make a new one in its place, under a new code. The old one stays "
@@ -444,4 +503,8 @@ class TrackingLinkMutation:
         self, change: Change, input: ReplaceTrackingLinkInput
     ) -> ReplaceTrackingLinkPayload:
         link = await tracking_links.replace(change, key("lnk", input.id), given(input))
-        return ReplaceTrackingLinkPayload(tracking_link=TrackingLink.of(link))
+        old = await change.get(models.TrackingLink, link.replaces_id, "tracking link", "id")
+        told = await notify(change, old, input.notice)
+        return ReplaceTrackingLinkPayload(
+            tracking_link=TrackingLink.of(link), ended=old, notices=told
+        )
