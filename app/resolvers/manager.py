@@ -84,8 +84,10 @@ async def page(session: ReadSession, creator: Creator, *, now: datetime) -> Page
     days = await stats.series(session, OPERATOR, one, keys, recent, stats.Granularity.DAY)
     campaigns: dict[int, CampaignLinks] = {}
     for row, campaign, campaign_link in rows:
-        # An outer join: there is none on a creator-level link.
-        name = name_of(row, labels.get(row.id, []))
+        if row.campaign_link_id is None:
+            name = name_of(row, labels.get(row.id, []))
+        else:
+            name = campaign_link.name
         link = Link(
             row,
             name,
