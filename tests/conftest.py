@@ -12,20 +12,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import URL
-from starlette.testclient import TestClient
 
 from app import migrations
 from app.auth import OPERATOR
-from app.clicks.recorder import Recorder, open_store
 from app.database import Database
-from app.main import Application
 from app.models import Role
 from app.resolvers import keys
 from app.resolvers.change import Change
 from app.settings import Settings
 from tests.postgres import run_sql, running_postgres
 from tests.site import Site
-from tests.world import World
+from tests.world import World, a_world
 
 _numbers = itertools.count()
 
@@ -131,25 +128,7 @@ def operator_key(engine_url: str) -> str:
 @pytest.fixture
 def world(settings: Settings, operator_key: str) -> Iterator[World]:
     """A whole server with one brand's program, asked with the key of an admin of it."""
-
-    async def drain() -> int:
-        store = open_store(settings.database)
-        try:
-            return await Recorder(settings, store).drain()
-        finally:
-            await store.close()
-
-    application = Application(settings)
-    with TestClient(
-        application, base_url="https://go.brand.example", client=("127.0.0.1", 50000)
-    ) as client:
-        assert client.portal is not None
-        portal = client.portal
-        world = World(client, operator_key, lambda: portal.call(drain), application.database)
-        world.program_id = world.a_program()
-        world.key = world.do(
-            "createApiKey", "text", name="Brand", role="ADMIN", programId=world.program_id
-        )["text"]
+    with a_world(settings, operator_key) as world:
         yield world
 
 

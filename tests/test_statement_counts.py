@@ -51,4 +51,4 @@ def test_promoting_one_and_a_hundred_costs_the_same(world: World) -> None:
         return [" ".join(statement.split())[:60] for statement in counted.statements]
 
     one, hundred = cost(enrolled[0]), cost(*enrolled[1:])
-    assert len(one) == len(hundred) == 13, (one, hundred)
+    assert len(one) == len(hundred) == 14, (one, hundred)

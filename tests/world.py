@@ -1,13 +1,17 @@
 """What tests say, in the product's words: a whole server on a fresh database, and its people."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.testclient import TestClient
 
+from app.clicks.recorder import Recorder, open_store
 from app.database import Database
+from app.main import Application
+from app.settings import Settings
 
 DESTINATION = "https://brand.example/summer-sale"
 PHONE = (
@@ -99,7 +103,7 @@ class World:
         values.setdefault("programId", self.program_id)
         values.setdefault("handle", self.name("ana"))
         values.setdefault("displayName", "Ana")
-        values.setdefault("email", f"{values['handle']}@example.com")
+        values.setdefault("email", f"{self.name('ana')}@example.com")
         return str(self.do("createCreator", "creator { id }", **values)["creator"]["id"])
 
     def creators(self, number: int) -> list[str]:
@@ -247,6 +251,31 @@ class World:
         self.drain()
         query = f"query($id: ID!) {{ node(id: $id) {{ ... on Measurable {{ stats {{ {fields} }} }} }} }}"
         return self.ask(query, id=id)["node"]["stats"]
+
+
+@contextmanager
+def a_world(settings: Settings, operator_key: str) -> Iterator[World]:
+    """A whole server in this process with a new brand, asked with the key of an admin of it."""
+
+    async def drain() -> int:
+        store = open_store(settings.database)
+        try:
+            return await Recorder(settings, store).drain()
+        finally:
+            await store.close()
+
+    application = Application(settings)
+    with TestClient(
+        application, base_url="https://go.brand.example", client=("127.0.0.1", 50000)
+    ) as client:
+        assert client.portal is not None
+        portal = client.portal
+        world = World(client, operator_key, lambda: portal.call(drain), application.database)
+        world.program_id = world.a_program()
+        world.key = world.do(
+            "createApiKey", "text", name="Brand", role="ADMIN", programId=world.program_id
+        )["text"]
+        yield world
 
 
 def codes(errors: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,6 +12,7 @@ from app.errors import UserErrorCode
 from app.models import Stage
 from app.resolvers import enrollments, messages, pages, tracking_links
 from app.resolvers.change import Change
+from app.resolvers.mail_merge import SkipReason
 from app.resolvers.stats import Scope
 from app.schema.connections import (
     After,
@@ -27,7 +28,7 @@ from app.schema.connections import (
 from app.schema.context import Info
 from app.schema.creators import Creator
 from app.schema.enums import publish
-from app.schema.messages import Message, SendMessageResult, SkipReason
+from app.schema.messages import Message, SendMessageResult
 from app.schema.mutations import UserError, idempotency_key, key, mutation, user_errors
 from app.schema.nodes import NODES, Measurable, Node, node
 from app.schema.permissions import Needs
