@@ -113,9 +113,10 @@ async def _in_transaction(
 async def _once(change: Change, write: Callable[..., Awaitable[Any]], input: Any) -> Any:
     """Run it, unless it ran before under the same idempotency key: then what it answered."""
     key_ = getattr(input, idempotency.NAME, None)
-    if key_ is None:
-        return await write(None, change, input)
     payload = get_type_hints(write)["return"]
+    # A send keeps its answer with its messages, and is not `Remembered` here.
+    if key_ is None or not hasattr(payload, "recalled"):
+        return await write(None, change, input)
     request = repr(input)
     answer = await idempotency.recall(change, write.__name__, key_, request)
     if answer is not None:
