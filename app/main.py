@@ -22,6 +22,7 @@ from app.auth import Authenticator, Viewer
 from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
 from app.codes import RESERVED
+from app.conversions import Conversions
 from app.database import Database
 from app.graphql.graphiql import Tab
 from app.graphql.view import GraphQLEndpoint
@@ -42,6 +43,7 @@ class Application(Router):
         self.redirect = Redirect(settings, self.change_table, reserved=RESERVED)
         self.authenticate = Authenticator(self.database)
         self.recorder = RecorderKeeper(settings) if settings.recorder == "process" else None
+        self.conversions = Conversions(self.database, self._viewer_of)
         self.graph = GraphQLEndpoint(
             schema,
             authenticate=self._viewer_of,
@@ -55,6 +57,7 @@ class Application(Router):
             routes=[
                 self.redirect.route(),
                 *self.graph.routes(),
+                *self.conversions.routes(),
                 Route("/healthz", self.healthy),
             ],
             redirect_slashes=False,
@@ -67,8 +70,10 @@ class Application(Router):
         await self.redirect.open()
         if self.recorder is not None:
             await self.recorder.open()
+        await self.conversions.open()
         yield
         await self.redirect.close()
+        await self.conversions.close()
         if self.recorder is not None:
             await self.recorder.close()
         await self.authenticate.close()

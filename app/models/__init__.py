@@ -13,6 +13,18 @@ from app.models.clicks import (
     VisitorLink,
 )
 from app.models.columns import metadata
+from app.models.conversions import (
+    AttributionModel,
+    Conversion,
+    ConversionEntry,
+    ConversionQuarter,
+    ConversionSecret,
+    ConversionSettings,
+    ConversionStatus,
+    CreatorCoupon,
+    EntryKind,
+    Precedence,
+)
 from app.models.creators import Creator
 from app.models.enrollments import Enrollment, StageChange
 from app.models.keys import ApiKey, ApiKeyCampaign, Role
@@ -23,19 +35,29 @@ __all__ = [
     "REQUIRED_STAGES",
     "ApiKey",
     "ApiKeyCampaign",
+    "AttributionModel",
     "AuditEntry",
     "Campaign",
     "CampaignLink",
     "CampaignStatus",
     "Click",
     "ClickQuarter",
+    "Conversion",
+    "ConversionEntry",
+    "ConversionQuarter",
+    "ConversionSecret",
+    "ConversionSettings",
+    "ConversionStatus",
     "Creator",
+    "CreatorCoupon",
     "DayKey",
     "Enrollment",
+    "EntryKind",
     "ExcludedQuarter",
     "JournalPosition",
     "LinkDestination",
     "LinkLabel",
+    "Precedence",
     "Program",
     "Role",
     "Stage",

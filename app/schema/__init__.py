@@ -11,6 +11,8 @@ from app.errors import UserErrorCode, refuse
 from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
 from app.schema.campaigns import CampaignMutation, CampaignQuery
 from app.schema.context import Context, Info
+from app.schema.conversion_settings import ConversionSettingsMutation
+from app.schema.conversions import ConversionMutation, ConversionQuery
 from app.schema.creators import CreatorMutation, CreatorQuery
 from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
 from app.schema.keys import KeyMutation, KeyQuery
@@ -33,6 +35,7 @@ class Query(
     CreatorQuery,
     EnrollmentQuery,
     TrackingLinkQuery,
+    ConversionQuery,
     KeyQuery,
 ):
     @strawberry.field(
@@ -75,6 +78,8 @@ class Mutation(
     CreatorMutation,
     EnrollmentMutation,
     TrackingLinkMutation,
+    ConversionSettingsMutation,
+    ConversionMutation,
     KeyMutation,
 ):
     pass
