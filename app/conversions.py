@@ -325,7 +325,7 @@ def _fields(
     """The fields that are texts. A name that is not known is a mistake, not to be passed over."""
     for name in body:
         if name not in names and name not in others:
-            raise _wrong(str(name)[:64], "There is no such field.")
+            raise Refused(Fault(UserErrorCode.INVALID, f"There is no field {name[:64]!r}."))
     for name in names:
         if not isinstance(body.get(name), str | None):
             raise _wrong(name, "This is a text.")

@@ -68,7 +68,7 @@ class Shop:
         id_ = at_ms.to_bytes(6) + uuid7().bytes[6:]
         click = Click(
             id=id_,
-            link_id=decode("lnk", link["id"]),
+            link_id=decode("lnk", link["id"]) or 0,
             at_ms=at_ms,
             destination_version=1,
             verdict=verdict,

@@ -1,6 +1,7 @@
 """Conversions: what followed a click, counted once, credited to one link, in the right money."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import func, select
@@ -459,7 +460,7 @@ def test_a_conversions_key_reports_and_reads_nothing(shop: Shop, world: World) -
                     linkCode=link["code"])  # fmt: skip
     assert made["conversion"] == {"status": "ATTRIBUTED", "trackingLink": None}
     assert codes(world.errors("{ conversions { nodes { id } } }", key=key)) == ["FORBIDDEN"]
-    payload = world.post("mutation { archiveCoupon(input: {id: \"x\"}) { userErrors { code } } }",
+    payload = world.post('mutation { archiveCoupon(input: {id: "x"}) { userErrors { code } } }',
                          key=key).json()  # fmt: skip
     assert codes(payload["errors"]) == ["FORBIDDEN"]
 
@@ -497,7 +498,7 @@ def test_a_program_that_tracks_none_takes_none(world: World) -> None:
         ("fixedValue", {"amount": "1.234", "currencyCode": "EUR"}),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(world: World, field: str, value: object) -> None:
+def test_a_setting_that_cannot_be_is_refused(world: World, field: str, value: Any) -> None:
     payload = world.change("updateConversionSettings", programId=world.program_id, **{field: value})
     assert codes(payload["userErrors"]) == ["INVALID"]
     assert payload["userErrors"][0]["path"][:2] == ["input", field]
