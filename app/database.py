@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -110,6 +111,15 @@ class Database:
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
         """The reader's and the writer's, for those who count statements."""
         return self._reader, self._writer
+
+
+def is_a_race(error: DBAPIError) -> bool:
+    """Whether a transaction failed because another was faster, so that to try again may help."""
+    # 40001 serialization failure, 40P01 deadlock, as PostgreSQL has them.
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in {
+        "40001",
+        "40P01",
+    }
 
 
 def _sqlite_engine(url: URL, *, read_only: bool) -> AsyncEngine:

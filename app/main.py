@@ -23,6 +23,7 @@ from app.auth import Authenticator, Viewer
 from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
 from app.codes import RESERVED
+from app.conversions import Conversions
 from app.database import Database
 from app.graphql.graphiql import Tab
 from app.graphql.view import GraphQLEndpoint
@@ -49,6 +50,7 @@ class Application(Router):
         self.delivery = Delivery(settings, self.database)
         self.authenticate = Authenticator(self.database)
         self.recorder = RecorderKeeper(settings) if settings.recorder == "process" else None
+        self.conversions = Conversions(self.database, self._viewer_of)
         self.graph = GraphQLEndpoint(
             schema,
             authenticate=self._viewer_of,
@@ -62,6 +64,7 @@ class Application(Router):
             routes=[
                 self.redirect.route(),
                 *self.graph.routes(),
+                *self.conversions.routes(),
                 Route("/healthz", self.healthy),
                 *ManagerPage(self.database, self.addresses).routes(),
                 *static.routes(),
@@ -76,12 +79,14 @@ class Application(Router):
         await self.redirect.open()
         if self.recorder is not None:
             await self.recorder.open()
+        await self.conversions.open()
         await self.delivery.open()
         # What is there now stays: collecting garbage need not look at it again, 30 ms each time.
         gc.freeze()
         yield
         await self.delivery.close()
         await self.redirect.close()
+        await self.conversions.close()
         if self.recorder is not None:
             await self.recorder.close()
         await self.authenticate.close()

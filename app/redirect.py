@@ -28,7 +28,7 @@ from app.clicks.classifier import is_prefetch
 from app.clicks.countries import Countries
 from app.clicks.journal import MB, Journal
 from app.clicks.links import Link, LinksAway, open_links
-from app.clicks.queries import pass_through
+from app.clicks.queries import pass_through, with_click_id
 from app.clicks.records import FORMAT, Record, frame
 from app.clicks.visitors import DayKeys, Visitors
 from app.settings import Settings
@@ -57,6 +57,10 @@ FOUND = b"HTTP/1.1 302 Found\r\n"
 # own `app.http_limits` can. Any other gets the same answer in ASGI's messages.
 PREPARED = "tracklinks.prepared"
 _NO_BODY = {"type": "http.response.body", "body": b""}
+# Keeps the place of a click's id in an answer that is prepared for all. It is drawn at the
+# start, so nothing that is stored can contain it.
+_ANY_CLICK = uuid7().hex
+_ANY_CLICK_BYTES = _ANY_CLICK.encode()
 
 
 class _Page:
@@ -92,14 +96,34 @@ _NOT_YET = _Page(503, "Not before it is clicked.", (b"retry-after", b"60"))
 class Answer:
     """The redirect to one destination: as ASGI has it, and as the bytes behind a status line."""
 
-    __slots__ = ("rest", "start")
+    __slots__ = ("_location", "rest")
 
-    def __init__(self, destination: str) -> None:
+    def __init__(self, location: bytes, rest: bytes) -> None:
+        self._location = location
+        self.rest = rest
+
+    @classmethod
+    def to(cls, destination: str) -> "Answer":
         # What was stored is clean; were it not, no byte of it could begin another header.
         location = _NOT_IN_URLS.sub(_percent, destination).encode("ascii")
-        headers = [(b"location", location), (b"content-length", b"0"), *_COMMON]
-        self.start = {"type": "http.response.start", "status": 302, "headers": headers}
-        self.rest = b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
+        headers = b"".join(b"%b: %b\r\n" % header for header in _headers(location))
+        return cls(location, headers + b"\r\n")
+
+    def of_click(self, click_id: bytes) -> "Answer":
+        """The same with this id in the place that was kept for it."""
+        return Answer(
+            self._location.replace(_ANY_CLICK_BYTES, click_id),
+            self.rest.replace(_ANY_CLICK_BYTES, click_id),
+        )
+
+    @property
+    def start(self) -> dict[str, Any]:
+        headers = _headers(self._location)
+        return {"type": "http.response.start", "status": 302, "headers": headers}
+
+
+def _headers(location: bytes) -> Headers:
+    return [(b"location", location), (b"content-length", b"0"), *_COMMON]
 
 
 def _percent(found: re.Match[str]) -> str:
@@ -183,20 +207,21 @@ class Redirect:
                 await self._miss(scope, send)
                 return
         try:
-            is_refused = self._record(scope, link)
+            is_refused, click_id = self._record(scope, link)
         except Exception:  # whatever it is, the viewer goes on
             self.journal.lost += 1
             log.exception("A click was redirected and not recorded")
-            is_refused = False
+            is_refused, click_id = False, None
         if link.is_archived:
             await _GONE(scope, send)
         elif is_refused:
             await _NOT_YET(scope, send)
         else:
-            await _follow(link, scope, send)
+            await _follow(link, click_id, scope, send)
 
-    def _record(self, scope: Scope, link: Link) -> bool:
-        """Append the hit to the journal. True for a prefetch, which is to be refused."""
+    def _record(self, scope: Scope, link: Link) -> tuple[bool, bytes | None]:
+        """Append the hit to the journal. True for a prefetch, which is to be refused; and the
+        click's id, where the destination may know it."""
         is_head = scope["method"] == "HEAD"
         query: bytes = scope["query_string"]
         fields: Headers = scope["headers"]
@@ -211,7 +236,9 @@ class Redirect:
             secure = is_https(scope["scheme"], peer, fields, self._proxies)
         agent = headers.get(b"user-agent", b"")[:LONGEST_AGENT]
         visitor = before = None
-        if headers.get(b"sec-gpc") != b"1" and headers.get(b"dnt") != b"1":
+        click_id = uuid7().bytes
+        is_known = headers.get(b"sec-gpc") != b"1" and headers.get(b"dnt") != b"1"
+        if is_known:
             visitor, before = self._visitors.of(link.program, packed(address), agent, now_ms)
         prefetch = is_prefetch(headers)
         mode = headers.get(b"sec-fetch-mode")
@@ -220,7 +247,7 @@ class Redirect:
             frame(
                 Record(
                     FORMAT,
-                    uuid7().bytes,
+                    click_id,
                     now_ms,
                     link.id,
                     link.program_id,
@@ -241,7 +268,7 @@ class Redirect:
                 )
             )
         )
-        return prefetch and not is_head
+        return prefetch and not is_head, click_id if is_known else None
 
     async def _miss(self, scope: Scope, send: Send) -> None:
         self.misses += 1
@@ -253,12 +280,14 @@ class Redirect:
         await (_NOT_FOUND if is_within else _TOO_MANY)(scope, send)
 
 
-async def _follow(link: Link, scope: Scope, send: Send) -> None:
+async def _follow(link: Link, click_id: bytes | None, scope: Scope, send: Send) -> None:
     query: bytes = scope["query_string"]
-    if query:
-        answer = Answer(pass_through(link.destination, query))
+    if click_id is not None and link.click_parameter is not None:
+        answer = _tracked(link, link.click_parameter, click_id.hex(), query)
+    elif query:
+        answer = Answer.to(pass_through(link.destination, query))
     elif (answer := link.answer) is None:
-        answer = link.answer = Answer(link.destination)
+        answer = link.answer = Answer.to(link.destination)
     extensions = scope.get("extensions")
     if (
         extensions is not None
@@ -268,3 +297,13 @@ async def _follow(link: Link, scope: Scope, send: Send) -> None:
         return
     await send(answer.start)
     await send(_NO_BODY)
+
+
+def _tracked(link: Link, parameter: str, click_id: str, query: bytes) -> Answer:
+    if query:
+        return Answer.to(with_click_id(link.destination, query, parameter, click_id))
+    if (prepared := link.tracked_answer) is None:
+        location = with_click_id(link.destination, b"", parameter, _ANY_CLICK)
+        prepared = link.tracked_answer = Answer.to(location)
+    answer: Answer = prepared
+    return answer.of_click(click_id.encode())

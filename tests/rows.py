@@ -8,14 +8,23 @@ from app.database import Database
 from app.models import (
     ApiKey,
     ApiKeyCampaign,
+    AttributionModel,
     AuditEntry,
     Campaign,
     CampaignLink,
     Click,
     ClickQuarter,
+    Conversion,
+    ConversionEntry,
+    ConversionQuarter,
+    ConversionSecret,
+    ConversionSettings,
+    ConversionStatus,
     Creator,
+    CreatorCoupon,
     DayKey,
     Enrollment,
+    EntryKind,
     ExcludedQuarter,
     IdempotencyKey,
     JournalPosition,
@@ -25,6 +34,7 @@ from app.models import (
     MessageBatch,
     MessageLink,
     MessageTemplate,
+    Precedence,
     Program,
     Role,
     Stage,
@@ -40,6 +50,7 @@ PROGRAM, KEY, CAMPAIGN, CREATOR, ENROLLMENT, CAMPAIGN_LINK = 1, 2, 3, 4, 5, 6
 LINK = (1 << 63) - 1  # the largest key that there is
 ARCHIVED_LINK, ARCHIVED_CAMPAIGN_LINK = 8, 9
 TEMPLATE, MESSAGE = 12, 13
+CONVERSION = 14
 
 
 def link(id: int, code: str, **values: Any) -> TrackingLink:
@@ -131,6 +142,28 @@ def one_of_each() -> Sequence[Any]:
         VisitorLink(link_id=LINK, visitor=visitor, last_ms=0, unique_ms=0),
         DayKey(day=0, key=bytes(32)),
         JournalPosition(segment="0", position=0),
+        ConversionSettings(program_id=PROGRAM),
+        ConversionSecret(id=12, **owner, name="Shop", secret="s"),  # noqa: S106 - of no use
+        CreatorCoupon(id=13, **owner, campaign_id=CAMPAIGN, tracking_link_id=LINK, code="ada10"),
+        Conversion(
+            id=CONVERSION,
+            **owner,
+            type="purchase",
+            unique_key="o:1001",
+            order_id="1001",
+            is_verified=True,
+            window_days=28,
+            model=AttributionModel.LAST_CLICK,
+            precedence=Precedence.CLICK,
+            status=ConversionStatus.ATTRIBUTED,
+            campaign_id=CAMPAIGN,
+            tracking_link_id=LINK,
+            occurred_at=NOW,
+        ),
+        ConversionEntry(
+            id=15, program_id=PROGRAM, conversion_id=CONVERSION, kind=EntryKind.SALE, at=NOW
+        ),
+        ConversionQuarter(link_id=LINK, quarter=0, currency="EUR", conversions=1),
     )
 
 

@@ -172,6 +172,26 @@ REFUSED = [
         "UPDATE audit_entry SET action = 'other'",
         "an audit entry cannot change",
     ),
+    (
+        "conversion_is_never_deleted",
+        "DELETE FROM conversion",
+        "a conversion cannot be deleted",
+    ),
+    (
+        "conversion_stays_what_it_is",
+        "UPDATE conversion SET order_id = '1002'",
+        "the program, the type and the order of a conversion cannot change",
+    ),
+    (
+        "conversion_entry_is_never_deleted",
+        "DELETE FROM conversion_entry",
+        "an entry of the ledger cannot be deleted",
+    ),
+    (
+        "conversion_entry_never_changes",
+        "UPDATE conversion_entry SET amount = 1",
+        "an entry of the ledger cannot change: add another",
+    ),
 ]
 NEVER_EMPTIED = (
     "tracking_link",
@@ -179,6 +199,8 @@ NEVER_EMPTIED = (
     "link_destination",
     "stage_change",
     "audit_entry",
+    "conversion",
+    "conversion_entry",
 )
 only_sqlite = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("engine_url", ["postgresql"], indirect=True)

@@ -40,7 +40,9 @@ AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 NEVER = -1  # no slot shows this
 
 FIND_LINK = """
-    SELECT id, program_id, destination_version, destination_url, archived_at IS NOT NULL
+    SELECT id, program_id, destination_version, destination_url, archived_at IS NOT NULL,
+        (SELECT click_parameter FROM conversion_settings
+         WHERE conversion_settings.program_id = tracking_link.program_id AND is_on)
     FROM tracking_link WHERE code = """
 
 
@@ -53,6 +55,7 @@ class Link:
 
     __slots__ = (
         "answer",
+        "click_parameter",
         "destination",
         "id",
         "is_archived",
@@ -60,6 +63,7 @@ class Link:
         "program_id",
         "slot",
         "stamp",
+        "tracked_answer",
         "version",
     )
 
@@ -69,9 +73,12 @@ class Link:
         self.version: int = row[2]
         self.destination: str = row[3]
         self.is_archived: bool = bool(row[4])
+        # What takes the click's id to the destination; None where conversions are not tracked.
+        self.click_parameter: str | None = row[5]
         self.program: bytes = b"\x08" + self.program_id.to_bytes(8)  # length-prefixed
-        # What the redirect prepares once for all who come.
+        # What the redirect prepares once for all who come, without and with a click's id.
         self.answer: Any = None
+        self.tracked_answer: Any = None
         self.slot = slot
         self.stamp = stamp
 

@@ -1,4 +1,4 @@
-"""Query strings: what a viewer's may add to a destination, and the UTM that is kept of it."""
+"""Query strings: what is added to a destination, and the UTM that is kept of a viewer's."""
 
 import re
 from functools import lru_cache
@@ -11,22 +11,47 @@ _ENCODED = re.compile(rb"""[^!$%&()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]""")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def pass_through(destination: str, query: bytes) -> str:
+def pass_through(destination: str, query: bytes, taken: frozenset[str] = frozenset()) -> str:
     """The destination with the viewer's parameters added to its query.
 
-    A parameter that the destination has is never added again, nor is one that begins with
-    ``__``. Scheme, host, port, path and fragment stay as they are. If the result would be
-    too long, the destination comes back unchanged.
+    A parameter that the destination has is never added again, nor is one that is ``taken`` or
+    begins with ``__``. Scheme, host, port, path and fragment stay as they are. If the result
+    would be too long, the destination comes back unchanged.
     """
-    url, hash_, fragment = destination.partition("#")
-    own = _own_names(url.partition("?")[2])
+    own = _names_of(destination) | taken
     added = b"&".join(part for part in query.split(b"&") if part and _may_be_added(part, own))
     if not added:
         return destination
     text = _ENCODED.sub(lambda found: b"%%%02X" % found[0][0], added).decode("ascii")
+    return _with(destination, text)
+
+
+def with_click_id(destination: str, query: bytes, parameter: str, click_id: str) -> str:
+    """As `pass_through`, and with the id of this click: never with the one of an earlier click
+    that the viewer's query brings along.
+
+    A destination that has the parameter itself keeps its own value, and gets no id.
+    """
+    if parameter in _names_of(destination):
+        return pass_through(destination, query)
+    pair = f"{parameter}={click_id}"
+    location = _with(destination, pair)
+    if query and location != destination:
+        longer = pass_through(destination, query, frozenset({parameter}))
+        with_both = _with(longer, pair)
+        return with_both if with_both != longer else location
+    return location
+
+
+def _with(destination: str, text: str) -> str:
+    url, hash_, fragment = destination.partition("#")
     joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     location = f"{url}{joint}{text}{hash_}{fragment}"
     return location if len(location) <= LONGEST_LOCATION else destination
+
+
+def _names_of(destination: str) -> frozenset[str]:
+    return _own_names(destination.partition("#")[0].partition("?")[2])
 
 
 def _may_be_added(part: bytes, own: frozenset[str]) -> bool:

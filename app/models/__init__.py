@@ -13,6 +13,18 @@ from app.models.clicks import (
     VisitorLink,
 )
 from app.models.columns import metadata
+from app.models.conversions import (
+    AttributionModel,
+    Conversion,
+    ConversionEntry,
+    ConversionQuarter,
+    ConversionSecret,
+    ConversionSettings,
+    ConversionStatus,
+    CreatorCoupon,
+    EntryKind,
+    Precedence,
+)
 from app.models.creators import Creator
 from app.models.enrollments import Enrollment, StageChange
 from app.models.idempotency import IdempotencyKey
@@ -31,15 +43,24 @@ __all__ = [
     "REQUIRED_STAGES",
     "ApiKey",
     "ApiKeyCampaign",
+    "AttributionModel",
     "AuditEntry",
     "Campaign",
     "CampaignLink",
     "CampaignStatus",
     "Click",
     "ClickQuarter",
+    "Conversion",
+    "ConversionEntry",
+    "ConversionQuarter",
+    "ConversionSecret",
+    "ConversionSettings",
+    "ConversionStatus",
     "Creator",
+    "CreatorCoupon",
     "DayKey",
     "Enrollment",
+    "EntryKind",
     "ExcludedQuarter",
     "IdempotencyKey",
     "JournalPosition",
@@ -50,6 +71,7 @@ __all__ = [
     "MessageLink",
     "MessageStatus",
     "MessageTemplate",
+    "Precedence",
     "Program",
     "Role",
     "Stage",

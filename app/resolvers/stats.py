@@ -23,7 +23,7 @@ from sqlmodel import col, select
 from app.auth import Viewer, sees
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
-from app.models import ClickQuarter, ExcludedQuarter, TrackingLink
+from app.models import ClickQuarter, ConversionQuarter, ExcludedQuarter, TrackingLink
 
 QUARTER = timedelta(minutes=15)
 STEPS_MAX = 1000
@@ -65,6 +65,29 @@ class Counts:
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, name) + getattr(other, name) for name in _COUNTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Revenue:
+    """Money of one currency, in its smallest unit."""
+
+    gross: int = 0
+    refunded: int = 0
+    # The net of verified conversions: what creators may be paid by.
+    payable: int = 0
+
+    @property
+    def net(self) -> int:
+        return self.gross - self.refunded
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """Credited conversions and what they are worth, by currency, largest first."""
+
+    conversions: int = 0
+    unverified: int = 0
+    revenue: tuple[tuple[str, Revenue], ...] = ()
 
 
 _COUNTS = tuple(each.name for each in fields(Counts))
@@ -143,6 +166,32 @@ async def excluded(
     found: dict[int, dict[str, int]] = {}
     for key, why, number in rows.all():
         found.setdefault(key, {})[why] = int(number)
+    return found
+
+
+async def earned(
+    session: ReadSession, viewer: Viewer, scope: Scope, keys: Sequence[int], period: Period
+) -> dict[int, Earned]:
+    """The conversions of each of these, as far as there are any. Currencies are never added."""
+    owner, statement = _counted(viewer, scope, keys, period, ConversionQuarter)
+    currency = col(ConversionQuarter.currency)
+    names = ("conversions", "unverified_conversions", "gross", "refunded", "payable")
+    sums = [func.sum(col(getattr(ConversionQuarter, name))) for name in names]
+    rows = await session.exec(
+        statement(owner, currency, *sums)
+        .group_by(owner, currency)
+        .order_by(owner, sums[2].desc(), currency)
+    )
+    found: dict[int, Earned] = {}
+    for key, code, *row in rows.all():
+        conversions, unverified, gross, refunded, payable = map(int, row)
+        before = found.get(key, Earned())
+        worth = ((code, Revenue(gross, refunded, payable)),) if code and conversions else ()
+        found[key] = Earned(
+            before.conversions + conversions,
+            before.unverified + unverified,
+            before.revenue + worth,
+        )
     return found
 
 

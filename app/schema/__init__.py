@@ -12,6 +12,8 @@ from app.schema.audit import AuditQuery
 from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
 from app.schema.campaigns import CampaignMutation, CampaignQuery
 from app.schema.context import Context, Info
+from app.schema.conversion_settings import ConversionSettingsMutation
+from app.schema.conversions import ConversionMutation, ConversionQuery
 from app.schema.creators import CreatorMutation, CreatorQuery
 from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
 from app.schema.keys import KeyMutation, KeyQuery
@@ -41,6 +43,7 @@ class Query(
     MessageTemplateQuery,
     MessageQuery,
     LinkHolderQuery,
+    ConversionQuery,
     KeyQuery,
     AuditQuery,
 ):
@@ -86,6 +89,8 @@ class Mutation(
     TrackingLinkMutation,
     MessageTemplateMutation,
     MessageMutation,
+    ConversionSettingsMutation,
+    ConversionMutation,
     KeyMutation,
 ):
     pass

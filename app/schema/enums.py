@@ -7,7 +7,15 @@ from typing import Any
 import strawberry
 
 from app.errors import UserErrorCode
-from app.models import CampaignStatus, Role, Stage
+from app.models import (
+    AttributionModel,
+    CampaignStatus,
+    ConversionStatus,
+    EntryKind,
+    Precedence,
+    Role,
+    Stage,
+)
 from app.resolvers.stats import Granularity
 
 
@@ -79,6 +87,44 @@ publish(
 )
 
 publish(
+    AttributionModel,
+    "Which click earns a conversion that several clicks in the window could have earned.",
+    {
+        "LAST_CLICK": "The last one before the conversion.",
+        "FIRST_CLICK": "The first one in the window.",
+    },
+)
+
+publish(
+    Precedence,
+    "What earns a conversion that came with a coupon and with a click of another link.",
+    {"CLICK": "The click.", "COUPON": "The coupon's link."},
+    name="CouponPrecedence",
+)
+
+publish(
+    ConversionStatus,
+    "Whether a conversion is credited to a link.",
+    {
+        "ATTRIBUTED": "Credited to a link, and counted.",
+        "UNATTRIBUTED": "There is nothing to credit, or nothing yet.",
+        "OUT_OF_WINDOW": "The click is too long ago.",
+        "AWAITED": "A refund came before its sale, which is still awaited. Never listed.",
+    },
+)
+
+publish(
+    EntryKind,
+    "What an entry of a conversion's ledger is.",
+    {
+        "SALE": "The conversion's worth as it was reported.",
+        "REFUND": "A refund.",
+        "CORRECTION": "A change of what the conversion is worth.",
+    },
+    name="ConversionEntryKind",
+)
+
+publish(
     UserErrorCode,
     "Why something asked for was not done. New values may be added: treat an unknown one as "
     "`INVALID`.",
@@ -96,6 +142,7 @@ publish(
         "UNKNOWN_TAG": "A merge tag does not exist in the campaign.",
         "FORBIDDEN_STAGE_MOVE": "The creator cannot go to this stage from the one they are in.",
         "REFUND_TOO_LARGE": "The refunds would come to more than the conversion's worth.",
+        "CONFLICT": "The same was reported before with other content. The first report stands.",
         "FORBIDDEN": "The caller's key may not do this.",
     },
 )

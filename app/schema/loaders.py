@@ -16,8 +16,16 @@ from strawberry.dataloader import DataLoader
 from app.auth import Viewer, visible
 from app.database import Database, ReadSession
 from app.models import TrackingLink
+from app.resolvers import (
+    conversion_settings,
+    ledger,
+    message_templates,
+    messages,
+    pages,
+    stats,
+    tracking_links,
+)
 from app.resolvers import keys as api_keys
-from app.resolvers import message_templates, messages, pages, stats, tracking_links
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -58,12 +66,17 @@ class Loaders:
         self.counts = self._grouped(self._counts)
         self.excluded = self._grouped(self._excluded)
         self.series = self._grouped(self._series)
+        self.earned = self._grouped(self._earned)
         self.labels = self._each(tracking_links.labels)
         self.key_campaigns = self._each(api_keys.campaigns)
         self.destinations = self._each(tracking_links.destinations)
         self.campaign_links = self._each(message_templates.campaign_links)
         self.message_links = self._each(messages.links_of)
         self.link_messages = self._each(messages.with_link)
+        self.conversion_settings = self._each(conversion_settings.of_programs)
+        self.conversion_secrets = self._each(conversion_settings.secrets_of)
+        self.coupons = self._each(conversion_settings.coupons_of)
+        self.ledger = self._each(ledger.entries)
         self.replacement = self._each(self._replacements)
 
     def row(self, model: type[Row]) -> "DataLoader[int, Row | None]":
@@ -146,6 +159,11 @@ class Loaders:
         self, session: ReadSession, measure: Measure, keys: Sequence[int]
     ) -> dict[int, dict[str, int]]:
         return await stats.excluded(session, self._viewer, measure.scope, keys, measure.period)
+
+    async def _earned(
+        self, session: ReadSession, measure: Measure, keys: Sequence[int]
+    ) -> dict[int, stats.Earned]:
+        return await stats.earned(session, self._viewer, measure.scope, keys, measure.period)
 
     async def _series(
         self, session: ReadSession, measure: Measure, keys: Sequence[int]

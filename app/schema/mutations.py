@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol, Self, get_type_hints
 
 import strawberry
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from strawberry.utils.str_converters import to_camel_case
 
 from app import ids
 from app.auth import Permission
+from app.database import is_a_race
 from app.errors import Fault, Refused, UserErrorCode
 from app.resolvers import idempotency
 from app.resolvers.change import Change
@@ -103,9 +104,9 @@ async def _in_transaction(
                     context.addresses,
                 )
                 return await _once(change, write, input)
-        except (IntegrityError, DBAPIError) as error:
+        except DBAPIError as error:
             # Somebody was faster: the second time, the checks see what they did.
-            if attempt == ATTEMPTS or not _is_a_race(error):
+            if attempt == ATTEMPTS or not is_a_race(error):
                 raise
     raise AssertionError
 
@@ -142,14 +143,6 @@ class Remembered(Protocol):
 
     @classmethod
     async def recalled(cls, change: Change, answer: dict[str, Any]) -> Self: ...
-
-
-def _is_a_race(error: DBAPIError) -> bool:
-    # 40001 serialization failure, 40P01 deadlock, as PostgreSQL has them.
-    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in {
-        "40001",
-        "40P01",
-    }
 
 
 def key(prefix: str, id_: strawberry.ID | None) -> int | None:

@@ -53,11 +53,13 @@ class Archivable(Node):
     )
 
 
-@strawberry.interface(description="Something whose clicks are counted.")
+@strawberry.interface(description="Something whose clicks and conversions are counted.")
 class Measurable(Node):
     scope: ClassVar[Scope]
 
-    @strawberry.field(description="Clicks. The default period is all time.", metadata={"cost": 5})
+    @strawberry.field(
+        description="Clicks and conversions. The default period is all time.", metadata={"cost": 5}
+    )
     async def stats(
         self, info: Info, range: RangeArgument = None, time_zone: ZoneArgument = None
     ) -> Stats:

@@ -31,8 +31,10 @@ from app.schema.scalars import TimeZone
 
 if TYPE_CHECKING:
     from app.schema.campaigns import Campaign, CampaignFilterInput, CampaignOrderInput
+    from app.schema.conversion_settings import ConversionSettings
 
 CAMPAIGNS = strawberry.lazy("app.schema.campaigns")
+CONVERSION_SETTINGS = strawberry.lazy("app.schema.conversion_settings")
 
 
 @node
@@ -63,6 +65,16 @@ class Program(Archivable, Measurable):
             created_at=row.created_at,
             archived_at=row.archived_at,
         )
+
+    @strawberry.field(
+        description="How this program tracks conversions. Null for who may read link sets only."
+    )
+    async def conversion_settings(
+        self, info: Info
+    ) -> Annotated["ConversionSettings", CONVERSION_SETTINGS] | None:
+        from app.schema.conversion_settings import ConversionSettings
+
+        return await ConversionSettings.of_program(info, self.row.id)
 
     @strawberry.field(description="The campaigns of this program.")
     async def campaigns(

@@ -11,6 +11,9 @@ from strawberry.types.scalar import ScalarDefinition
 
 URL = NewType("URL", str)
 TimeZone = NewType("TimeZone", str)
+# Text all the way: a float would not keep the digits. What it means, the currency says.
+Decimal = NewType("Decimal", str)
+CurrencyCode = NewType("CurrencyCode", str)
 
 # RFC 3339, with an offset: "2026-01-31" and "T24:00" are nobody's idea of an instant.
 _INSTANT = re.compile(
@@ -71,6 +74,18 @@ def parse_url(value: Any) -> str:
     raise _refused("A URL is a string", "https://example.com/")
 
 
+def parse_decimal(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise _refused("A Decimal is a string", '"49.90"')
+
+
+def parse_currency(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise _refused("A CurrencyCode is a string", '"EUR"')
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -100,5 +115,18 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.iana.org/time-zones",
         serialize=str,
         parse_value=parse_zone,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description='A decimal number as text, with a point and no exponent, like `"49.90"`.',
+        serialize=str,
+        parse_value=parse_decimal,
+    ),
+    CurrencyCode: strawberry.scalar(
+        name="CurrencyCode",
+        description="A currency of ISO 4217, like `EUR`.",
+        specified_by_url="https://www.iso.org/iso-4217-currency-codes.html",
+        serialize=str,
+        parse_value=parse_currency,
     ),
 }

@@ -1,4 +1,4 @@
-"""Clicks in a period: one shape for links and for everything that they add up to."""
+"""Clicks and conversions in a period: one shape for links and for everything that they add up to."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from app.models import Program
 from app.resolvers import stats
 from app.schema.context import Info
 from app.schema.loaders import Measure
+from app.schema.money import Money
 from app.schema.scalars import TimeZone
 
 
@@ -62,8 +63,20 @@ class StatsPoint:
     excluded_clicks: int = strawberry.field(description="Hits that are not clicks.")
 
 
+@strawberry.type(description="The worth of conversions in one currency.")
+class RevenueTotal:
+    gross: Money = strawberry.field(description="What was reported, corrections included.")
+    refunded: Money = strawberry.field(
+        description="What was refunded since, wherever it falls: it counts where its sale does."
+    )
+    net: Money = strawberry.field(description="Gross less what was refunded.")
+    payable: Money = strawberry.field(
+        description="The net of verified conversions alone: what creators may be paid by."
+    )
+
+
 @strawberry.type(
-    description="Counted clicks of something in a period. Sums over links equal their campaign's "
+    description="Counted clicks and conversions of something in a period. Sums over links equal their campaign's "
     "figures, and sums over campaigns their program's."
 )
 class Stats:
@@ -88,7 +101,63 @@ class Stats:
     )
     scope: strawberry.Private[stats.Scope]
     key: strawberry.Private[int]
+    program_id: strawberry.Private[int]
     period: strawberry.Private[stats.Period]
+
+    @strawberry.field(
+        description="Credited conversions that happened in the period. Null until the program "
+        "tracks conversions, and 0 when there are none.",
+        metadata={"cost": 5},
+    )
+    async def conversions(self, info: Info) -> int | None:
+        earned = await self._earned(info)
+        return None if earned is None else earned.conversions
+
+    @strawberry.field(
+        description="Those of them that only a page has reported, which anybody could imitate: a "
+        "part of `conversions`.",
+        metadata={"cost": 5},
+    )
+    async def unverified_conversions(self, info: Info) -> int | None:
+        earned = await self._earned(info)
+        return None if earned is None else earned.unverified
+
+    @strawberry.field(
+        description="Conversions divided by unique clicks. Null without unique clicks, and until "
+        "the program tracks conversions.",
+        metadata={"cost": 5},
+    )
+    async def conversion_rate(self, info: Info) -> float | None:
+        earned = await self._earned(info)
+        if earned is None or not self.unique_clicks:
+            return None
+        return earned.conversions / self.unique_clicks
+
+    @strawberry.field(
+        description="What the conversions are worth, one entry a currency, most gross first. Null "
+        "until the program tracks conversions.",
+        metadata={"cost": 5},
+    )
+    async def revenue(self, info: Info) -> list[RevenueTotal] | None:
+        earned = await self._earned(info)
+        if earned is None:
+            return None
+        return [
+            RevenueTotal(
+                gross=Money.of(each.gross, currency),
+                refunded=Money.of(each.refunded, currency),
+                net=Money.of(each.net, currency),
+                payable=Money.of(each.payable, currency),
+            )
+            for currency, each in earned.revenue
+        ]
+
+    async def _earned(self, info: Info) -> stats.Earned | None:
+        settings = await info.context.loaders.conversion_settings.load(self.program_id)
+        if settings is None or not settings.is_on:
+            return None
+        measure = Measure(self.scope, self.period)
+        return await info.context.loaders.earned.load((measure, self.key)) or stats.Earned()
 
     @strawberry.field(
         description="The excluded hits by reason, most first. They add up to `excludedClicks`.",
@@ -148,6 +217,7 @@ async def measure(
         hits_after_archive=counts.hits_after_archive,
         scope=scope,
         key=row.id,
+        program_id=row.id if isinstance(row, Program) else row.program_id,
         period=period,
     )
 

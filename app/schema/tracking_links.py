@@ -49,10 +49,12 @@ from app.schema.scalars import URL
 if TYPE_CHECKING:
     from app.schema.campaign_links import CampaignLink
     from app.schema.campaigns import Campaign
+    from app.schema.conversion_settings import CreatorCoupon
     from app.schema.enrollments import Enrollment
 
 CAMPAIGNS = strawberry.lazy("app.schema.campaigns")
 CAMPAIGN_LINKS = strawberry.lazy("app.schema.campaign_links")
+CONVERSION_SETTINGS = strawberry.lazy("app.schema.conversion_settings")
 ENROLLMENTS = strawberry.lazy("app.schema.enrollments")
 
 
@@ -145,6 +147,11 @@ class TrackingLink(Archivable, Measurable):
         return [
             LinkDestination(version=each.version, url=URL(each.url), at=each.at) for each in found
         ]
+
+    @strawberry.field(description="The live coupons that credit this link, 100 at most.")
+    async def coupons(self, info: Info) -> list[Annotated["CreatorCoupon", CONVERSION_SETTINGS]]:
+        found = await info.context.loaders.coupons.load(self.row.id) or ()
+        return [NODES["cpn"].of(row) for row in found]
 
     @strawberry.field(
         description="The campaign link it was generated from, or null on a creator-level link."

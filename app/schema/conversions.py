@@ -1,0 +1,437 @@
+"""Conversions in the graph: what followed a click, and what it is worth."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from app import models
+from app.auth import Permission
+from app.clicks.queries import with_click_id
+from app.errors import Refused
+from app.models import ConversionStatus, EntryKind
+from app.resolvers import conversions, ledger, self_test
+from app.resolvers.change import Change
+from app.schema.connections import After, Before, Connection, First, Last, connect, keys, texts
+from app.schema.context import Info
+from app.schema.money import Money, MoneyInput
+from app.schema.mutations import UserError, key, mutation, outcome, user_errors
+from app.schema.nodes import Node, node
+from app.schema.permissions import Needs
+from app.schema.scalars import CurrencyCode, Decimal
+from app.schema.tracking_links import TrackingLink
+
+
+@strawberry.type(description="A line of a conversion's ledger. It is never changed.")
+class ConversionEntry:
+    kind: EntryKind = strawberry.field(description="What it is.")
+    amount: Money | None = strawberry.field(
+        description="A sale's worth, if it has one; what was refunded; or by how much a "
+        "correction changes the worth."
+    )
+    reason: str = strawberry.field(description="Why, as the caller said; empty for a sale.")
+    at: datetime = strawberry.field(description="When it was entered.")
+
+
+@node
+@strawberry.type(description="A sale or lead that is due to a link, or could be.")
+class Conversion(Node):
+    prefix = "cnv"
+    model = models.Conversion
+
+    status: ConversionStatus = strawberry.field(description="Whether it is credited to a link.")
+    reason: str | None = strawberry.field(
+        description="Why it is not, or null if it is: `no_click`, `unknown_click`, "
+        "`filtered_click` or `out_of_window`."
+    )
+    type: str = strawberry.field(description="What happened, like `purchase`.")
+    order_id: str | None = strawberry.field(
+        description="The shop's order ID, which with the type makes it one of its kind."
+    )
+    click_id: str | None = strawberry.field(description="The click that earned it, if one did.")
+    coupon: str | None = strawberry.field(description="The coupon that came with it.")
+    is_verified: bool = strawberry.field(
+        description="Whether a caller with a key or a secret reported it. What only a page has "
+        "said is counted apart and is not payable."
+    )
+    is_credited_by_hand: bool = strawberry.field(
+        description="Whether `creditConversion` credited it."
+    )
+    value: Money | None = strawberry.field(
+        description="What it is worth, corrections included, or null without worth."
+    )
+    refunded: Money | None = strawberry.field(
+        description="What of that was refunded, or null without worth."
+    )
+    occurred_at: datetime = strawberry.field(description="When it happened, as it is counted.")
+    created_at: datetime = strawberry.field(description="When it was reported.")
+
+    @classmethod
+    def of(cls, row: models.Conversion) -> "Conversion":
+        return cls(
+            id=cls.id_of(row),
+            row=row,
+            status=row.status,
+            reason=row.reason or None,
+            type=row.type,
+            order_id=row.order_id,
+            click_id=None if row.click_id is None else row.click_id.hex(),
+            coupon=row.coupon,
+            is_verified=row.is_verified,
+            is_credited_by_hand=row.is_credited_by_hand,
+            value=Money.or_none(row.amount, row.currency),
+            refunded=Money.or_none(None if row.amount is None else row.refunded, row.currency),
+            occurred_at=row.occurred_at,
+            created_at=row.created_at,
+        )
+
+    @classmethod
+    async def load(cls, info: Info, key: int | None) -> "Conversion | None":
+        """As for every node, but only for who may read conversions, and none that is awaited."""
+        if not info.context.viewer.may(Permission.READ):
+            return None
+        found: Conversion | None = await super().load(info, key)
+        awaited = found is not None and found.row.status is ConversionStatus.AWAITED
+        return None if awaited else found
+
+    @strawberry.field(
+        description="The link that is credited with it. Null unless `status` is `ATTRIBUTED`."
+    )
+    async def tracking_link(self, info: Info) -> TrackingLink | None:
+        if not info.context.viewer.may(Permission.READ_LINKS):
+            return None  # who only reports conversions reads nothing by the way
+        return await TrackingLink.load(info, self.row.tracking_link_id)
+
+    @strawberry.field(description="Its ledger, oldest first, 100 lines at most.")
+    async def entries(self, info: Info) -> list[ConversionEntry]:
+        found = await info.context.loaders.ledger.load(self.row.id) or ()
+        return [
+            ConversionEntry(
+                kind=each.kind,
+                amount=Money.or_none(each.amount, each.currency),
+                reason=each.reason,
+                at=each.at,
+            )
+            for each in found
+        ]
+
+
+@strawberry.input(description="Which conversions to list.")
+class ConversionFilterInput:
+    program_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of these programs, 100 at most."
+    )
+    statuses: list[ConversionStatus] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those with one of these statuses."
+    )
+    types: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of these types, 100 at most."
+    )
+    order_ids: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those of these orders, 100 at most."
+    )
+    is_verified: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Only verified ones, or only the others."
+    )
+
+    def as_filter(self) -> conversions.Filter:
+        return conversions.Filter(
+            program_ids=keys("prg", self.program_ids, "program_ids"),
+            statuses=tuple(self.statuses) if isinstance(self.statuses, list) else None,
+            types=texts(self.types, "types"),
+            order_ids=texts(self.order_ids, "order_ids"),
+            is_verified=self.is_verified if isinstance(self.is_verified, bool) else None,
+        )
+
+
+@strawberry.input(
+    description="What `recordConversion` takes. An order ID or the ID of a click at least."
+)
+class RecordConversionInput:
+    program_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The program. Left out, the key's own."
+    )
+    type: str = strawberry.field(
+        default="purchase", description="What happened: lower-case letters, digits and `._-`."
+    )
+    order_id: str | None = strawberry.field(
+        default=None,
+        description="The shop's order ID. The same type and order again is the same conversion.",
+    )
+    click_id: str | None = strawberry.field(
+        default=None, description="The click ID that the redirect put on the destination."
+    )
+    click_ids: list[str] = strawberry.field(
+        default_factory=list,
+        description="All that the shop has kept of this buyer, 10 at most: the program's model "
+        "says which of them earns it.",
+    )
+    coupon: str | None = strawberry.field(default=None, description="The coupon that was used.")
+    link_code: str | None = strawberry.field(
+        default=None, description="The code of the tracking link, where no click is known."
+    )
+    value: MoneyInput | None = strawberry.field(
+        default=None, description="What it is worth. Left out, the program's fixed value."
+    )
+    occurred_at: datetime | None = strawberry.field(
+        default=None, description="When it happened, 90 days ago at most. Left out, now."
+    )
+
+    def as_report(self) -> conversions.Report:
+        one = () if self.click_id is None else (self.click_id,)
+        return conversions.Report(
+            type=self.type,
+            order_id=self.order_id,
+            click_ids=(*self.click_ids, *one),
+            coupon=self.coupon,
+            link_code=self.link_code,
+            amount=None if self.value is None else self.value.amount,
+            currency=None if self.value is None else self.value.currency_code,
+            occurred_at=self.occurred_at,
+        )
+
+
+@strawberry.type(description="What `recordConversion` answers.")
+class RecordConversionPayload:
+    conversion: Conversion | None = outcome(
+        "The conversion, or the first one if this contradicts it, or null if there are other "
+        "errors."
+    )
+    is_duplicate: bool = strawberry.field(
+        default=False, description="Whether it had been reported before."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="An order of a program.")
+class OrderInput:
+    program_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The program. Left out, the key's own."
+    )
+    type: str = strawberry.field(default="purchase", description="The conversion's type.")
+    order_id: str = strawberry.field(description="The shop's order ID.")
+
+
+@strawberry.input(description="Which conversion. Give exactly one.", one_of=True)
+class ConversionByInput:
+    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The ID.")
+    order: OrderInput | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The order, even if its sale has not been reported yet.",
+    )
+
+
+@strawberry.input(description="What `refundConversion` takes.")
+class RefundConversionInput:
+    conversion: ConversionByInput = strawberry.field(description="The conversion to refund.")
+    amount: Decimal | None = strawberry.field(
+        default=None,
+        description="How much, in the conversion's currency. Left out, all that is left.",
+    )
+    currency_code: CurrencyCode | None = strawberry.field(
+        default=None,
+        description="The currency, which must be the conversion's. Needed when its sale has not "
+        "been reported yet.",
+    )
+    reason: str = strawberry.field(description="Why.")
+    idempotency_key: str = strawberry.field(
+        description="A key of the caller's own choice. The same key again changes nothing."
+    )
+
+
+@strawberry.type(description="What `refundConversion` answers.")
+class RefundConversionPayload:
+    conversion: Conversion | None = outcome(
+        "The conversion as it is now, or null if there are errors or its sale is still awaited."
+    )
+    is_duplicate: bool = strawberry.field(
+        default=False, description="Whether this refund had been made before."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="What `correctConversion` takes.")
+class CorrectConversionInput:
+    id: strawberry.ID = strawberry.field(description="The conversion to correct.")
+    amount: Decimal = strawberry.field(
+        description="What it is worth, in its currency: at least what has been refunded."
+    )
+    reason: str = strawberry.field(description="Why.")
+    idempotency_key: str = strawberry.field(
+        description="A key of the caller's own choice. The same key again changes nothing."
+    )
+
+
+@strawberry.type(description="What `correctConversion` answers.")
+class CorrectConversionPayload:
+    conversion: Conversion | None = outcome(
+        "The conversion as it is now, or null if there are errors."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="What `creditConversion` takes.")
+class CreditConversionInput:
+    id: strawberry.ID = strawberry.field(description="The conversion to credit.")
+    tracking_link_id: strawberry.ID = strawberry.field(description="The link to credit it to.")
+
+
+@strawberry.type(description="What `creditConversion` answers.")
+class CreditConversionPayload:
+    conversion: Conversion | None = outcome(
+        "The conversion as it is now, or null if there are errors."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="What `conversionSelfTest` takes.")
+class ConversionSelfTestInput:
+    program_id: strawberry.ID = strawberry.field(description="The program to test.")
+
+
+@strawberry.type(description="One step of the self-test.")
+class SelfTestStep:
+    name: str = strawberry.field(description="What was tried.")
+    is_ok: bool = strawberry.field(description="Whether it works.")
+    message: str = strawberry.field(description="What was found.")
+    advice: str | None = strawberry.field(description="What to do about it, if it does not work.")
+
+
+@strawberry.type(description="What `conversionSelfTest` answers.")
+class ConversionSelfTestPayload:
+    is_ok: bool = strawberry.field(default=False, description="Whether every step works.")
+    steps: list[SelfTestStep] = strawberry.field(
+        default_factory=list, description="The steps in their order. Empty if there are errors."
+    )
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.type
+class ConversionQuery:
+    @strawberry.field(description="A conversion by its ID.", extensions=[Needs(Permission.READ)])
+    async def conversion(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The conversion's ID.")],
+    ) -> Conversion | None:
+        return await Conversion.find(info, id)
+
+    @strawberry.field(
+        description="All conversions that the caller may see, uncredited ones too, newest first.",
+        extensions=[Needs(Permission.READ)],
+    )
+    async def conversions(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: ConversionFilterInput | None = None,
+    ) -> Connection[Conversion] | None:
+        return await connect(
+            info,
+            "cnv",
+            conversions.listed,
+            filter.as_filter() if filter else conversions.Filter(),
+            (first, after, last, before),
+        )
+
+
+@strawberry.type
+class ConversionMutation:
+    @mutation(
+        "Report a conversion. The same type and order ID again returns the first one unchanged.",
+        needs=Permission.REPORT_CONVERSIONS,
+    )
+    async def record_conversion(
+        self, change: Change, input: RecordConversionInput
+    ) -> RecordConversionPayload:
+        program_id = None if input.program_id is None else key("prg", input.program_id) or 0
+        done = await conversions.record(change, program_id, input.as_report(), is_verified=True)
+        errors = [UserError.of(conversions.CONFLICT)] if done.is_conflict else []
+        return RecordConversionPayload(
+            conversion=Conversion.of(done.conversion),
+            is_duplicate=done.is_duplicate,
+            user_errors=errors,
+        )
+
+    @mutation(
+        "Refund a conversion, in whole or in part. It counts where its sale does.",
+        needs=Permission.REPORT_CONVERSIONS,
+    )
+    async def refund_conversion(
+        self, change: Change, input: RefundConversionInput
+    ) -> RefundConversionPayload:
+        by, order = input.conversion, input.conversion.order
+        program_id = key("prg", order.program_id) or 0 if order and order.program_id else None
+        row, is_duplicate = await conversions.refund(
+            change,
+            key=key("cnv", by.id or None),
+            program_id=program_id,
+            type=order.type if order else "purchase",
+            order_id=order.order_id if order else None,
+            amount=input.amount,
+            currency=input.currency_code,
+            reason=input.reason,
+            idempotency_key=input.idempotency_key,
+        )
+        is_awaited = row.status is ConversionStatus.AWAITED
+        return RefundConversionPayload(
+            conversion=None if is_awaited else Conversion.of(row), is_duplicate=is_duplicate
+        )
+
+    @mutation(
+        "Correct what a conversion is worth, from the day on which it happened.",
+        needs=Permission.REPORT_CONVERSIONS,
+    )
+    async def correct_conversion(
+        self, change: Change, input: CorrectConversionInput
+    ) -> CorrectConversionPayload:
+        row = await ledger.correct(
+            change,
+            key("cnv", input.id),
+            amount=input.amount,
+            reason=input.reason,
+            idempotency_key=input.idempotency_key,
+        )
+        return CorrectConversionPayload(conversion=Conversion.of(row))
+
+    @mutation("Credit an uncredited conversion to a link by hand, for good.")
+    async def credit_conversion(
+        self, change: Change, input: CreditConversionInput
+    ) -> CreditConversionPayload:
+        row = await ledger.credit(change, key("cnv", input.id), key("lnk", input.tracking_link_id))
+        return CreditConversionPayload(conversion=Conversion.of(row))
+
+    @strawberry.mutation(
+        description="Walk a test click and a test conversion end to end, and say what works. "
+        "Nothing of it stays, and no figure changes.",
+        extensions=[Needs(Permission.MANAGE)],
+        metadata={"cost": 100},
+    )
+    async def conversion_self_test(
+        self, info: Info, input: ConversionSelfTestInput
+    ) -> ConversionSelfTestPayload | None:
+        context = info.context
+        try:
+            steps = await self_test.run(
+                context.database,
+                context.viewer,
+                key("prg", input.program_id),
+                now=context.now,
+                base_url=context.settings.base_url,
+                location_of=with_click_id,
+            )
+        except Refused as refused:
+            faults = [UserError.of(fault) for fault in refused.faults]
+            return ConversionSelfTestPayload(user_errors=faults)
+        return ConversionSelfTestPayload(
+            is_ok=all(step.is_ok for step in steps),
+            steps=[
+                SelfTestStep(
+                    name=step.name, is_ok=step.is_ok, message=step.message, advice=step.advice
+                )
+                for step in steps
+            ],
+        )
