@@ -15,7 +15,11 @@ serve: $(VENV)/.serve ## Set everything up and serve the demo on http://127.0.0.
 test: $(VENV)/.dev ## Run the tests, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow"
 
-check: lint types layers test ## Everything that CI runs
+check: lint types layers browser test ## Everything that CI runs
+
+.PHONY: browser
+browser:    ## Install what the browser tests need, where it is missing
+	.ci/install-browser
 
 check-slow: $(VENV)/.dev ## The long forms of the tests: minutes
 	$(BIN)/python -m pytest -q -m slow

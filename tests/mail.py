@@ -1,5 +1,6 @@
 """A real mail server for tests: takes what is sent to it, unless it was told to refuse."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,14 +24,20 @@ class Mailbox:
     mails: list[EmailMessage] = field(default_factory=list)
     senders: list[str] = field(default_factory=list)
     answer: Callable[[str], str] = lambda _: ACCEPTED
-    # Set when somebody is at the door; the test can then open it.
+    # Set when the first mail has come.
     knocked: Event = field(default_factory=Event)
+    # After so many mails, whoever comes has to wait at the door, and `full` is set.
+    limit: int | None = None
+    full: Event = field(default_factory=Event)
 
     # The names are aiosmtpd's.
 
     async def handle_RCPT(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
     ) -> str:
+        while self.limit is not None and len(self.mails) >= self.limit:
+            self.full.set()
+            await asyncio.sleep(0.01)
         answer = self.answer(address)
         if answer == ACCEPTED:
             envelope.rcpt_tos.append(address)

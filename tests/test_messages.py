@@ -1,9 +1,17 @@
 """What is said to creators: the seed's "Distribute Tracking Links", rule by rule."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
 
+from app.database import Database
+from app.models import Message, MessageLink, MessageStatus
+from tests.rows import MESSAGE, NOW, insert_one_of_each
 from tests.statements import count_statements
 from tests.world import World, codes
 
@@ -496,3 +504,61 @@ def test_sending_to_one_and_to_a_hundred_costs_the_same(world: World) -> None:
 
     one, hundred = cost(enrolled[0]), cost(*enrolled[1:])
     assert len(one) == len(hundred) == 19, (one, hundred)
+
+
+def test_a_thousand_recipients_with_two_tags_each_are_queued_within_five_seconds(
+    world: World,
+) -> None:
+    campaign = world.a_campaign()
+    links = [world.a_campaign_link(campaign) for _ in range(2)]
+    enrolled = world.enroll(campaign, world.creators(1000))
+
+    began = time.monotonic()
+    results = world.send(campaign, " ".join(map(tag_of, links)), *enrolled)
+    took = time.monotonic() - began
+
+    assert len({result["message"]["body"] for result in results}) == 1000
+    assert all(len(result["generatedTrackingLinks"]) == 2 for result in results)
+    assert took < 5
+    too_many = world.message(
+        {"campaignId": campaign, "subject": "Hi", "body": "Hi"}, *enrolled, "x"
+    )
+    assert codes(too_many["userErrors"]) == ["TOO_MANY"]
+
+
+def test_two_calls_with_one_key_at_the_same_moment_send_once(world: World) -> None:
+    campaign = world.a_campaign()
+    link = world.a_campaign_link(campaign)
+    enrolled = world.enroll(campaign, world.creators(20))
+    text = {"campaignId": campaign, "subject": "Hi", "body": tag_of(link)}
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(world.message, text, *enrolled, key="once") for _ in range(4)]
+        first, *others = [call.result() for call in calls]
+    assert all(other == first for other in others)
+    assert [len(world.messages_of(each)) for each in enrolled] == [1] * 20
+    assert [len(world.links_of(each)) for each in enrolled] == [1] * 20
+
+
+# What the database itself holds.
+
+
+async def test_what_was_said_never_changes_but_can_be_erased_whole(database: Database) -> None:
+    await insert_one_of_each(database)
+
+    async def change(**values: Any) -> None:
+        async with database.writing() as session:
+            await session.exec(update(Message).where(col(Message.id) == MESSAGE).values(**values))
+
+    for values in ({"body": "Other"}, {"to_address": "b@example.com"}, {"body": ""}):
+        with pytest.raises(IntegrityError, match="what a message says"):
+            await change(**values)
+    with pytest.raises(IntegrityError, match="what a message says"):
+        await change(is_automatic=True)
+    await change(status=MessageStatus.SENT, sent_at=NOW)
+    with pytest.raises(IntegrityError, match="stays so"):
+        await change(status=MessageStatus.QUEUED)
+    await change(subject="", body="", to_address="")
+    for model in (MessageLink, Message):
+        with pytest.raises(IntegrityError, match="cannot"):
+            async with database.writing() as session:
+                await session.exec(delete(model))

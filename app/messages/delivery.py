@@ -80,8 +80,8 @@ class Delivery:
                 while messages := await self.claim(datetime.now(UTC)):
                     await self._deliver(messages)
             except (SMTPException, OSError) as error:
-                # Which message it was does not matter, and what it said may be personal.
-                logger.warning("the mail server can't be used: %s", type(error).__name__)
+                # Of the connection, never of a message: nothing personal gets into the log.
+                logger.warning("the mail server can't be used: %s: %s", type(error).__name__, error)
                 pause = PAUSE_S
             except SQLAlchemyError:
                 logger.exception("the outbox can't be read")
