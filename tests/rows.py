@@ -14,7 +14,6 @@ from app.models import (
     Click,
     ClickQuarter,
     Creator,
-    DayKey,
     Enrollment,
     ExcludedQuarter,
     IdempotencyKey,
@@ -100,7 +99,6 @@ def one_of_each() -> Sequence[Any]:
         ClickQuarter(link_id=LINK, quarter=0, clicks=1),
         ExcludedQuarter(link_id=LINK, quarter=0, reason="head", hits=1),
         VisitorLink(link_id=LINK, visitor=visitor, last_ms=0, unique_ms=0),
-        DayKey(day=0, key=bytes(32)),
         JournalPosition(segment="0", position=0),
     )
 

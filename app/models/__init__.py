@@ -6,7 +6,6 @@ from app.models.campaigns import REQUIRED_STAGES, Campaign, CampaignStatus, Stag
 from app.models.clicks import (
     Click,
     ClickQuarter,
-    DayKey,
     ExcludedQuarter,
     JournalPosition,
     Verdict,
@@ -31,7 +30,6 @@ __all__ = [
     "Click",
     "ClickQuarter",
     "Creator",
-    "DayKey",
     "Enrollment",
     "ExcludedQuarter",
     "IdempotencyKey",
