@@ -26,6 +26,7 @@ from app.codes import RESERVED
 from app.database import Database
 from app.graphql.graphiql import Tab
 from app.graphql.view import GraphQLEndpoint
+from app.metrics import Metrics
 from app.migrations import upgrade
 from app.redirect import Redirect
 from app.schema import Context, schema
@@ -57,6 +58,7 @@ class Application(Router):
                 self.redirect.route(),
                 *self.graph.routes(),
                 Route("/healthz", self.healthy),
+                *([Metrics(settings, self.redirect).route()] if settings.metrics else ()),
             ],
             redirect_slashes=False,
             lifespan=self._lifespan,
