@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -18,9 +18,11 @@ from app.ids import decode, encode
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from app.database import Database
     from app.resolvers.change import Change
 
 Result = TypeVar("Result")
+DAY = "%Y-%m-%d"
 
 app = typer.Typer(
     name="tracklinks",
@@ -91,6 +93,45 @@ def record() -> None:
     if not asyncio.run(run(Settings())):
         typer.echo("This machine has a recorder already.", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def restate(
+    reason: Annotated[str, typer.Argument(help="The stored reason, such as `bot:word`.")],
+    as_: Annotated[
+        Literal["counted", "excluded"],
+        typer.Option("--as", help="What its hits are from now on; excluded undoes counted."),
+    ],
+    program: Annotated[str | None, typer.Option(help="Only this program's ID.")] = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=[DAY], help="The first day, in UTC.")
+    ] = None,
+    to: Annotated[
+        datetime | None, typer.Option(formats=[DAY], help="The last day, in UTC.")
+    ] = None,
+) -> None:
+    """Judge stored hits anew by their reason, when a rule was wrong. Written to the audit log."""
+    from app.auth import OPERATOR
+    from app.models import Verdict
+    from app.resolvers.restatement import Restatement
+    from app.resolvers.restatement import restate as run
+
+    what = Restatement(
+        reason,
+        Verdict[as_.upper()],
+        None if program is None else decode("prg", program) or 0,
+        None if from_ is None else from_.date(),
+        None if to is None else to.date(),
+    )
+
+    async def work(database: "Database") -> dict[int, int]:
+        return await run(database, OPERATOR, what, now=datetime.now(UTC))
+
+    moved = asyncio.run(_with_database(work))
+    for key, hits in sorted(moved.items()):
+        typer.echo(f"{encode('prg', key)}: {hits} hits are {as_} now.")
+    if not moved:
+        typer.echo(f"No stored hit with this reason is to be {as_}.")
 
 
 @app.command()
@@ -196,17 +237,25 @@ def revoke_key(
 async def _change(work: "Callable[[Change], Awaitable[Result]]") -> Result:
     """Run one change as the operator, on a database that is up to date."""
     from app.auth import OPERATOR
-    from app.database import Database
     from app.main import destination_check
-    from app.migrations import upgrade
     from app.resolvers.change import Change
+
+    async def change(database: "Database") -> Result:
+        check = destination_check(Settings())
+        async with database.writing() as session:
+            return await work(Change(session, OPERATOR, datetime.now(UTC), check))
+
+    return await _with_database(change)
+
+
+async def _with_database(work: "Callable[[Database], Awaitable[Result]]") -> Result:
+    from app.database import Database
+    from app.migrations import upgrade
 
     settings = Settings()
     await upgrade(settings.database)
     database = Database(settings.database)
     try:
-        async with database.writing() as session:
-            check = destination_check(settings)
-            return await work(Change(session, OPERATOR, datetime.now(UTC), check))
+        return await work(database)
     finally:
         await database.close()

@@ -29,6 +29,7 @@ from app.graphql.graphiql import Tab
 from app.graphql.view import GraphQLEndpoint
 from app.messages.addresses import open_addresses
 from app.messages.delivery import Delivery
+from app.metrics import Metrics
 from app.migrations import upgrade
 from app.pages import static
 from app.pages.manager import ManagerPage
@@ -68,6 +69,7 @@ class Application(Router):
                 Route("/healthz", self.healthy),
                 *ManagerPage(self.database, self.addresses).routes(),
                 *static.routes(),
+                *([Metrics(settings, self.redirect).route()] if settings.metrics else ()),
             ],
             redirect_slashes=False,
             lifespan=self._lifespan,

@@ -159,6 +159,8 @@ class Redirect:
             max_bytes=settings.journal_max_mb * MB,
         )
         self.misses = 0
+        # How many answers of each status, for whoever watches.
+        self.answered = dict.fromkeys((302, 404, 405, 410, 429, 503), 0)
         self._reserved = reserved
         self._links = open_links(settings.database, table)
         self._visitors = Visitors(DayKeys(settings.data_dir / "day-keys"))
@@ -193,6 +195,7 @@ class Redirect:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in {"GET", "HEAD"}:
+            self.answered[405] += 1
             await _WRONG_METHOD(scope, send)
             return
         code: bytes = scope["raw_path"][1:].lower()
@@ -201,6 +204,7 @@ class Redirect:
             try:
                 link = await self._links.find(code)
             except LinksAway:
+                self.answered[503] += 1
                 await _AWAY(scope, send)
                 return
             if link is None:
@@ -213,10 +217,13 @@ class Redirect:
             log.exception("A click was redirected and not recorded")
             is_refused, click_id = False, None
         if link.is_archived:
+            self.answered[410] += 1
             await _GONE(scope, send)
         elif is_refused:
+            self.answered[503] += 1
             await _NOT_YET(scope, send)
         else:
+            self.answered[302] += 1
             await _follow(link, click_id, scope, send)
 
     def _record(self, scope: Scope, link: Link) -> tuple[bool, bytes | None]:
@@ -277,6 +284,7 @@ class Redirect:
         if self._has_proxies:
             address = client_address(address or None, scope["headers"], self._proxies)
         is_within = self._budget.spend(packed(address), time.monotonic())
+        self.answered[404 if is_within else 429] += 1
         await (_NOT_FOUND if is_within else _TOO_MANY)(scope, send)
 
 

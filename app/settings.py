@@ -52,6 +52,7 @@ class Settings(BaseSettings):
         default=False, description="Demo mode: GraphiQL with a key and example tabs filled in."
     )
     graphiql: bool = Field(default=False, description="Serve GraphiQL at /graphql to browsers.")
+    metrics: bool = Field(default=False, description="Serve figures for Prometheus at /metrics.")
 
     # The click path.
     recorder: Literal["process", "off"] = Field(

@@ -22,7 +22,6 @@ from app.models import (
     ConversionStatus,
     Creator,
     CreatorCoupon,
-    DayKey,
     Enrollment,
     EntryKind,
     ExcludedQuarter,
@@ -140,7 +139,6 @@ def one_of_each() -> Sequence[Any]:
         ClickQuarter(link_id=LINK, quarter=0, clicks=1),
         ExcludedQuarter(link_id=LINK, quarter=0, reason="head", hits=1),
         VisitorLink(link_id=LINK, visitor=visitor, last_ms=0, unique_ms=0),
-        DayKey(day=0, key=bytes(32)),
         JournalPosition(segment="0", position=0),
         ConversionSettings(program_id=PROGRAM),
         ConversionSecret(id=12, **owner, name="Shop", secret="s"),  # noqa: S106 - of no use

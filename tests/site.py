@@ -69,9 +69,11 @@ class Site:
     async def database(self) -> AsyncIterator[Database]:
         table = ChangeTable(self.data_dir / "links.changes")
         database = Database(self.url, listeners=[table])
-        yield database
-        await database.close()
-        table.close()
+        try:
+            yield database
+        finally:
+            await database.close()
+            table.close()
 
     async def add_links(
         self, *codes: str, program: int = 1, destination: str = DESTINATION, window: int = 30

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ class Storm:
     sent: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     wrong: list[bytes] = field(default_factory=list)
+    # How long each answer took; and how long each viewer waits before the next.
+    seconds: list[float] = field(default_factory=list)
+    pause_s: float = 0
 
     @contextlib.asynccontextmanager
     async def blowing(self) -> AsyncIterator[None]:
@@ -67,12 +71,16 @@ class Storm:
         self, code: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.sent[code] += 1
+        began = time.perf_counter()
         writer.write(f"GET /{code} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         if head.startswith(b"HTTP/1.1 302"):
             self.answered[code] += 1
+            self.seconds.append(time.perf_counter() - began)
         else:
             self.wrong.append(head)
+        if self.pause_s:
+            await asyncio.sleep(self.pause_s)
 
 
 class Server:
@@ -149,10 +157,10 @@ async def _storm(site: Site, *, workers: int, kills: int, single_kills: int) -> 
         server.kill_if_running()
     assert storm.wrong == []
     await site.drain()
-    await _compare(site, storm)
+    await compare(site, storm)
 
 
-async def _compare(site: Site, storm: Storm) -> None:
+async def compare(site: Site, storm: Storm) -> None:
     rows = await site.rows(
         "SELECT code, count(*) FROM click JOIN tracking_link ON tracking_link.id = link_id "
         "GROUP BY code"
@@ -198,4 +206,4 @@ async def test_a_server_that_is_stopped_has_counted_everything(site: Site) -> No
         server.stop()
     finally:
         server.kill_if_running()
-    await _compare(site, storm)
+    await compare(site, storm)

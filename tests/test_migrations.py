@@ -185,10 +185,12 @@ async def test_an_embedded_database_is_not_even_made_before_its_turn(tmp_path: P
 async def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
     async with opened(empty_url) as database:
         async with database.writing() as session:
-            await (await session.connection()).execute(text("CREATE TABLE day_key (day INTEGER)"))
+            await (await session.connection()).execute(
+                text("CREATE TABLE journal_position (x INTEGER)")
+            )
         before = await catalog(database)
 
-        with pytest.raises(DBAPIError, match="day_key"):
+        with pytest.raises(DBAPIError, match="journal_position"):
             await migrations.upgrade(empty_url)
 
         assert await catalog(database) == before

@@ -44,6 +44,8 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# Whoever has it locked is the recorder; its time is when the journal was last all recorded.
+LOCK = "recorder.lock"
 BATCH_HITS = 2_000
 IDLE_S = 0.25
 AWAY_S = 1.0
@@ -96,6 +98,7 @@ class Recorder:
         self._duplicate_ms = settings.duplicate_window_s * 1000
         self._positions: dict[str, int] | None = None
         self._forgotten = b""
+        self._lock = settings.data_dir / LOCK
         self.recorded = 0
 
     async def drain_once(self, limit: int = BATCH_HITS) -> bool:
@@ -151,6 +154,8 @@ class Recorder:
             wait_s = IDLE_S
             try:
                 await self.drain()
+                with contextlib.suppress(OSError):
+                    os.utime(self._lock)
                 if time.monotonic() >= house_at and not last:
                     more = await self.keep_house()
                     house_at = 0 if more else time.monotonic() + HOUSEKEEPING_S
@@ -173,11 +178,19 @@ def open_store(database: str) -> Store:
     return SqliteStore(Path(path)) if scheme == "sqlite" else PostgresStore(database)
 
 
+def caught_up_at(data_dir: Path) -> float | None:
+    """When the recorder last had nothing left to record (seconds since 1970), if ever."""
+    try:
+        return (data_dir / LOCK).stat().st_mtime
+    except OSError:
+        return None
+
+
 class Leadership:
     """The lock that makes one recorder of many."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / "recorder.lock"
+        self._path = data_dir / LOCK
         self._file = -1
 
     def take(self) -> bool:

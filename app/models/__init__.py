@@ -6,7 +6,6 @@ from app.models.campaigns import REQUIRED_STAGES, Campaign, CampaignStatus, Stag
 from app.models.clicks import (
     Click,
     ClickQuarter,
-    DayKey,
     ExcludedQuarter,
     JournalPosition,
     Verdict,
@@ -58,7 +57,6 @@ __all__ = [
     "ConversionStatus",
     "Creator",
     "CreatorCoupon",
-    "DayKey",
     "Enrollment",
     "EntryKind",
     "ExcludedQuarter",

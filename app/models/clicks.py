@@ -34,13 +34,13 @@ class Click(SQLModel, table=True):
     at_ms: int = Field(sa_type=BIG)
     destination_version: int
     verdict: Verdict = Field(sa_type=IntEnumType(Verdict))
-    # Why it is excluded; empty when it is counted.
+    # Why it is excluded; empty when it is counted. A hit that was restated as counted keeps it.
     reason: str = Field(default="", max_length=64)
     # Which revision of the classifier judged it.
     classifier: int = Field(sa_type=SmallInteger)
     is_unique: bool = Field(sa_type=Boolean)
     is_suspect: bool = Field(sa_type=Boolean)
-    # A keyed hash under a salt that lives 48 hours; nulled when that is gone.
+    # A keyed hash under a day key (a file, app/clicks/visitors.py); nulled when that is gone.
     visitor: bytes | None = Field(default=None, sa_type=LargeBinary(16))
     # All below: empty where unknown.
     referrer_host: str = Field(default="", max_length=253)
@@ -89,16 +89,6 @@ class VisitorLink(SQLModel, table=True):
     visitor: bytes = Field(primary_key=True, sa_type=LargeBinary(16))
     last_ms: int = Field(sa_type=BIG, index=True)
     unique_ms: int = Field(sa_type=BIG)
-
-
-class DayKey(SQLModel, table=True):
-    """The salt of one UTC day's visitor hashes. Random, and deleted after 48 hours."""
-
-    __tablename__ = "day_key"
-
-    # Days since 1970.
-    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    key: bytes = Field(sa_type=LargeBinary(32))
 
 
 class JournalPosition(SQLModel, table=True):

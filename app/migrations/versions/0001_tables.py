@@ -17,7 +17,6 @@ ORIGINAL = sa.text("campaign_link_id IS NOT NULL AND replaces_id IS NULL")
 # Children before the tables that they refer to.
 TABLES = (
     "journal_position",
-    "day_key",
     "visitor_link",
     "excluded_quarter",
     "click_quarter",
@@ -321,12 +320,6 @@ def _clicks() -> None:
         _primary_key("visitor_link", "link_id", "visitor"),
     )
     _index("visitor_link", "last_ms")
-    op.create_table(
-        "day_key",
-        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
-        _bytes("key", 32),
-        _primary_key("day_key", "day"),
-    )
     op.create_table(
         "journal_position",
         _text("segment", 100),
