@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help serve test check check-slow lint format types layers schema coverage bench-promote bench-redirect lock clean
+.PHONY: help serve test check check-graph check-slow lint format types layers schema coverage bench-promote bench-redirect lock clean
 
 help:       ## Show this list
 	@awk 'BEGIN {FS = ":.*##"} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -13,9 +13,12 @@ serve: $(VENV)/.serve ## Set everything up and serve the demo on http://127.0.0.
 	$(BIN)/tracklinks serve --demo
 
 test: $(VENV)/.dev ## Run the tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow and not tools"
 
-check: lint types layers browser test ## Everything that CI runs
+check: lint types layers browser test check-graph ## Everything that CI runs
+
+check-graph: $(VENV)/.dev checks/node_modules/.package-lock.json ## The graph against its clients' tools (needs Node.js)
+	$(BIN)/python -m pytest -q -m "tools and not slow"
 
 .PHONY: browser
 browser:    ## Install what the browser tests need, where it is missing
@@ -60,8 +63,16 @@ lock: ## Resolve the newest allowed versions into requirements/*.txt
 	uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --quiet --constraint requirements/serve.txt --output-file requirements/dev.txt
 
+# npm writes the file when it is done; the touch is for a lock that was merely checked out later.
+checks/node_modules/.package-lock.json: checks/package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
+	  { echo "make check-graph needs Node.js 20 or newer and npm: install them from https://nodejs.org or your system's packages." >&2; exit 1; }
+	npm ci --prefix checks --no-audit --no-fund --ignore-scripts --loglevel error
+	@touch $@
+
 clean:      ## Remove what make and the demo made
-	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis \
+	  checks/node_modules checks/generated examples/clients/typescript/generated
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

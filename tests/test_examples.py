@@ -111,6 +111,7 @@ async def _variables(database: Database) -> dict[str, Any]:
     return {
         "campaignId": encode("cmp", campaign.id),
         "campaignLinkId": encode("cml", campaign_link),
+        "creatorId": encode("crt", link.creator_id),
         "enrollmentId": encode("enr", link.enrollment_id),
         "enrollmentIds": [encode("enr", each) for each in applied],
         "trackingLinkId": encode("lnk", link.id),
