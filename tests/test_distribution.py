@@ -26,7 +26,11 @@ AXE = CHECKS / "node_modules" / "axe-core" / "axe.min.js"
 NO_AXE = "axe-core is not installed: run `npm ci` in checks/, or .ci/install-browser."
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{first_name}}"
 
-pytestmark = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+# They need a browser, which `make test` must not.
+pytestmark = [
+    pytest.mark.tools,
+    pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True),
+]
 
 
 @pytest.fixture
