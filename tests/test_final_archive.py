@@ -173,6 +173,31 @@ REFUSED = [
         "an audit entry cannot change",
     ),
     (
+        "message_is_never_deleted",
+        "DELETE FROM message",
+        "a message cannot be deleted",
+    ),
+    (
+        "message_never_changes",
+        "UPDATE message SET body = 'other'",
+        "what a message says, and to whom, cannot change",
+    ),
+    (
+        "message_stays_sent",
+        "UPDATE message SET status = 'QUEUED'",
+        "a message that was sent stays so",
+    ),
+    (
+        "message_link_is_never_deleted",
+        "DELETE FROM message_link",
+        "which links a message holds cannot change",
+    ),
+    (
+        "message_link_never_changes",
+        "UPDATE message_link SET tracking_link_id = 8",
+        "which links a message holds cannot change",
+    ),
+    (
         "conversion_is_never_deleted",
         "DELETE FROM conversion",
         "a conversion cannot be deleted",
@@ -199,6 +224,8 @@ NEVER_EMPTIED = (
     "link_destination",
     "stage_change",
     "audit_entry",
+    "message",
+    "message_link",
     "conversion",
     "conversion_entry",
 )
