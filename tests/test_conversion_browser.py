@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 from app.conversions import sign
 from app.settings import Settings
 from tests.browser import open_browser
 from tests.selling import Shop, wait_until
 from tests.server import request, serving
 from tests.world import PHONE, World
+
+pytestmark = pytest.mark.tools  # Chromium
 
 PAGE = """<!doctype html><title>Shop</title>
 <script src="{go}/track.js?program={program}"></script><script src="/shop.js"></script>"""
