@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="API keys: who may ask the graph.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+conversions_app = typer.Typer(help="Conversions: try them end to end.", no_args_is_help=True)
+app.add_typer(conversions_app, name="conversions")
 
 
 def main() -> None:
@@ -232,6 +234,41 @@ def revoke_key(
         return f"Revoked: {key.name}."
 
     typer.echo(asyncio.run(_change(revoke)))
+
+
+@conversions_app.command("test")
+def test_conversions(
+    program: Annotated[str, typer.Option(help="The program's ID.")],
+) -> None:
+    """Walk a test click and a test conversion end to end; nothing of it stays or is counted."""
+    from app.auth import OPERATOR
+    from app.clicks.queries import with_click_id
+    from app.database import Database
+    from app.resolvers import self_test
+
+    async def run() -> list[self_test.Step]:
+        settings = Settings()
+        database = Database(settings.database)
+        try:
+            return await self_test.run(
+                database,
+                OPERATOR,
+                decode("prg", program),
+                now=datetime.now(UTC),
+                base_url=settings.base_url,
+                location_of=with_click_id,
+            )
+        finally:
+            await database.close()
+
+    steps = asyncio.run(run())
+    for step in steps:
+        mark, colour = ("✓", "green") if step.is_ok else ("✗", "red")
+        typer.echo(f"{typer.style(mark, fg=colour)} {step.name}: {step.message}")
+        if step.advice:
+            typer.echo(f"  {step.advice}")
+    if not all(step.is_ok for step in steps):
+        raise typer.Exit(1)
 
 
 async def _change(work: "Callable[[Change], Awaitable[Result]]") -> Result:
