@@ -16,8 +16,8 @@ from strawberry.dataloader import DataLoader
 from app.auth import Viewer, visible
 from app.database import Database, ReadSession
 from app.models import TrackingLink
+from app.resolvers import breakdowns, pages, stats, tracking_links
 from app.resolvers import keys as api_keys
-from app.resolvers import pages, stats, tracking_links
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -58,6 +58,7 @@ class Loaders:
         self.counts = self._grouped(self._counts)
         self.excluded = self._grouped(self._excluded)
         self.series = self._grouped(self._series)
+        self.breakdown = self._grouped(self._breakdowns)
         self.labels = self._each(tracking_links.labels)
         self.key_campaigns = self._each(api_keys.campaigns)
         self.destinations = self._each(tracking_links.destinations)
@@ -150,6 +151,14 @@ class Loaders:
         assert measure.granularity is not None  # noqa: S101 - a series is asked for with one
         return await stats.series(
             session, self._viewer, measure.scope, keys, measure.period, measure.granularity
+        )
+
+    async def _breakdowns(
+        self, session: ReadSession, asked: tuple[Measure, breakdowns.Split], keys: Sequence[int]
+    ) -> dict[int, breakdowns.Breakdown]:
+        measure, split = asked
+        return await breakdowns.breakdowns(
+            session, self._viewer, measure.scope, keys, measure.period, split
         )
 
     async def _replacements(
