@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, keys, schema.
+"""The command line: serve, migrate, verify, rebuild, keys, schema.
 
 Each command imports what it needs itself, so that ``--help`` answers at once.
 """
@@ -134,6 +134,44 @@ def restate(
         typer.echo(f"{encode('prg', key)}: {hits} hits are {as_} now.")
     if not moved:
         typer.echo(f"No stored hit with this reason is to be {as_}.")
+
+
+@app.command()
+def verify() -> None:
+    """Count the raw clicks again and compare: exits with 1 if any report would be wrong."""
+    from app.database import Database
+    from app.resolvers.recount import verify as compare
+
+    async def run() -> int:
+        database, differences = Database(Settings().database), 0
+        try:
+            async for difference in compare(database):
+                differences += 1
+                typer.echo(difference)
+        finally:
+            await database.close()
+        return differences
+
+    if differences := asyncio.run(run()):
+        typer.echo(f"{differences} rows differ. `tracklinks rebuild` restores them.", err=True)
+        raise typer.Exit(1)
+    typer.echo("Every report is what the raw clicks add up to.")
+
+
+@app.command()
+def rebuild() -> None:
+    """Make every report what the raw clicks add up to. The server may run meanwhile."""
+    from app.database import Database
+    from app.resolvers.recount import rebuild as restore
+
+    async def run() -> int:
+        database = Database(Settings().database)
+        try:
+            return await restore(database)
+        finally:
+            await database.close()
+
+    typer.echo(f"Restored {asyncio.run(run())} rows.")
 
 
 @app.command()

@@ -110,6 +110,14 @@ class Period:
             _quarter(_midnight(self.last + timedelta(days=1), self.zone)),
         )
 
+    @property
+    def previous(self) -> "Period | None":
+        """As many days, right before. None where there are none before."""
+        if self.first is None or self.first == FIRST_DAY:
+            return None
+        last = self.first - timedelta(days=1)
+        return Period(max(FIRST_DAY, last - (self.last - self.first)), last, self.zone)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -17,6 +17,7 @@ from app.auth import Viewer, visible
 from app.database import Database, ReadSession
 from app.models import TrackingLink
 from app.resolvers import (
+    breakdowns,
     conversion_settings,
     ledger,
     message_templates,
@@ -67,6 +68,7 @@ class Loaders:
         self.excluded = self._grouped(self._excluded)
         self.series = self._grouped(self._series)
         self.earned = self._grouped(self._earned)
+        self.breakdown = self._grouped(self._breakdowns)
         self.labels = self._each(tracking_links.labels)
         self.key_campaigns = self._each(api_keys.campaigns)
         self.destinations = self._each(tracking_links.destinations)
@@ -171,6 +173,14 @@ class Loaders:
         assert measure.granularity is not None  # noqa: S101 - a series is asked for with one
         return await stats.series(
             session, self._viewer, measure.scope, keys, measure.period, measure.granularity
+        )
+
+    async def _breakdowns(
+        self, session: ReadSession, asked: tuple[Measure, breakdowns.Split], keys: Sequence[int]
+    ) -> dict[int, breakdowns.Breakdown]:
+        measure, split = asked
+        return await breakdowns.breakdowns(
+            session, self._viewer, measure.scope, keys, measure.period, split
         )
 
     async def _replacements(

@@ -8,7 +8,8 @@ import strawberry
 
 from app.errors import UserErrorCode, refuse
 from app.models import Program
-from app.resolvers import stats
+from app.resolvers import breakdowns, stats
+from app.schema.breakdowns import ByArgument, LimitArgument, StatsBreakdown
 from app.schema.context import Info
 from app.schema.loaders import Measure
 from app.schema.money import Money
@@ -194,6 +195,28 @@ class Stats:
             for step in found or ()
         ]
 
+    @strawberry.field(
+        description="The clicks split by one dimension, most clicks first.",
+        metadata={"cost": 20},
+    )
+    async def breakdown(
+        self, info: Info, by: ByArgument, limit: LimitArgument = 10
+    ) -> StatsBreakdown:
+        split = breakdowns.Split(by, limit)
+        measure = Measure(self.scope, self.period)
+        found = await info.context.loaders.breakdown.load(((measure, split), self.key))
+        return StatsBreakdown.of(by, found)
+
+    @strawberry.field(
+        description="The same of as many days right before, to compare with. Null for all time.",
+        metadata={"cost": 5},
+    )
+    async def previous(self, info: Info) -> "Stats | None":
+        before = self.period.previous
+        if before is None:
+            return None
+        return await _counted(info, self.scope, self.key, self.program_id, before)
+
 
 async def measure(
     info: Info,
@@ -204,7 +227,14 @@ async def measure(
 ) -> Stats:
     """The counts of a row of the database, in the period that was asked for."""
     period = await _period(info, row, range_, time_zone)
-    counts = await info.context.loaders.counts.load((Measure(scope, period), row.id))
+    program_id = row.id if isinstance(row, Program) else row.program_id
+    return await _counted(info, scope, row.id, program_id, period)
+
+
+async def _counted(
+    info: Info, scope: stats.Scope, key: int, program_id: int, period: stats.Period
+) -> Stats:
+    counts = await info.context.loaders.counts.load((Measure(scope, period), key))
     counts = counts or stats.NOTHING
     return Stats(
         from_=period.first,
@@ -216,8 +246,8 @@ async def measure(
         excluded_clicks=counts.excluded_hits,
         hits_after_archive=counts.hits_after_archive,
         scope=scope,
-        key=row.id,
-        program_id=row.id if isinstance(row, Program) else row.program_id,
+        key=key,
+        program_id=program_id,
         period=period,
     )
 

@@ -1,0 +1,99 @@
+"""Clicks split by one dimension, as the graph shows them."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app.ids import encode
+from app.resolvers import breakdowns
+from app.resolvers.breakdowns import Dimension
+from app.schema.context import Info
+from app.schema.enums import publish
+
+if TYPE_CHECKING:
+    from app.schema.nodes import Node
+
+NODES = strawberry.lazy("app.schema.nodes")
+
+publish(
+    Dimension,
+    "What clicks can be split by.",
+    {
+        "CAMPAIGN": "The campaign.",
+        "CREATOR": "The creator.",
+        "CAMPAIGN_LINK": "The campaign link. Null for creator-level links, which have none.",
+        "TRACKING_LINK": "The tracking link.",
+        "LABEL": "A label of the link. A link with several labels counts under each, and one "
+        "without any under null.",
+    },
+    name="StatsDimension",
+)
+
+ByArgument = Annotated[Dimension, strawberry.argument(description="What to split by.")]
+LimitArgument = Annotated[
+    int,
+    strawberry.argument(description="How many rows, 1 to 100. The rest is summed in `other`."),
+]
+
+
+@strawberry.type(description="Counts of one group of clicks.")
+class StatsCounts:
+    clicks: int = strawberry.field(description="Clicks by people.")
+    unique_clicks: int = strawberry.field(description="Unique clicks by people.")
+
+    @classmethod
+    def of(cls, part: breakdowns.Part) -> "StatsCounts":
+        return cls(clicks=part.clicks, unique_clicks=part.unique_clicks)
+
+
+@strawberry.type(description="One value of a dimension and its counts.")
+class StatsBreakdownRow:
+    key: str | None = strawberry.field(
+        description="The value, like `DE` or `mobile`; an ID when the dimension is one of objects. "
+        "Null where there is none, or none is known."
+    )
+    counts: StatsCounts = strawberry.field(description="The counts.")
+    prefix: strawberry.Private[str | None]
+    number: strawberry.Private[int | None]
+
+    @strawberry.field(
+        description="The object that the value is the ID of, when the dimension is one of objects.",
+        metadata={"cost": 1},
+    )
+    async def node(self, info: Info) -> Annotated["Node", NODES] | None:
+        from app.schema.nodes import NODES as TYPES
+
+        return None if self.prefix is None else await TYPES[self.prefix].load(info, self.number)
+
+    @classmethod
+    def of(cls, by: Dimension, part: breakdowns.Part) -> "StatsBreakdownRow":
+        prefix = breakdowns.OBJECTS[by][0] if by in breakdowns.OBJECTS else None
+        number = part.value if isinstance(part.value, int) else None
+        key = encode(prefix, number) if prefix and number else part.value
+        return cls(
+            key=None if key is None else str(key),
+            counts=StatsCounts.of(part),
+            prefix=prefix,
+            number=number,
+        )
+
+
+@strawberry.type(description="Clicks split by one dimension.")
+class StatsBreakdown:
+    by: Dimension = strawberry.field(description="What it is split by.")
+    rows: list[StatsBreakdownRow] = strawberry.field(
+        description="The values with the most clicks, most first. One without clicks has no row."
+    )
+    other: StatsCounts = strawberry.field(
+        description="What is in no row, summed. Rows and this add up to the clicks of the whole, "
+        "except by label: there a link with several labels is in several rows."
+    )
+
+    @classmethod
+    def of(cls, by: Dimension, found: breakdowns.Breakdown | None) -> "StatsBreakdown":
+        found = found or breakdowns.Breakdown()
+        return cls(
+            by=by,
+            rows=[StatsBreakdownRow.of(by, part) for part in found.parts],
+            other=StatsCounts.of(found.other),
+        )
