@@ -12,7 +12,7 @@ const config: CodegenConfig = {
       config: {
         documentMode: "string",
         strictScalars: true,
-        scalars: { Date: "string", DateTime: "string", TimeZone: "string", URL: "string" },
+        scalars: { Date: "string", DateTime: "string", TimeZone: "string", CurrencyCode: "string", Decimal: "string", URL: "string" },
         useTypeImports: true,
         enumsAsTypes: true,
       },
