@@ -37,7 +37,7 @@ from app.ids import encode, new_id, split
 from app.models import Role
 from app.schema import published
 from app.settings import Settings
-from tests.world import DESTINATION, World
+from tests.world import DESTINATION, World, codes
 
 GRAPH: GraphQLSchema = build_schema(published())
 
@@ -347,6 +347,9 @@ def test_what_is_anothers_is_answered_like_what_does_not_exist(
         for place, kind in _kinds(way):
             before = rows(world)
             absent = _answer(world, _use(coordinate, way, ours, **{kind.name: kind.absent}), ours)
+            if coordinate.startswith("Mutation"):
+                refused = codes(list(_user_errors(absent[1]["data"])))
+                assert refused == ["NOT_FOUND"], coordinate
             for instead in _disguises(kind, theirs):
                 request = _use(coordinate, way, ours, **{kind.name: instead})
                 said = f"{coordinate}({place}: {instead})"

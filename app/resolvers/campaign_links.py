@@ -124,9 +124,11 @@ async def generate_missing(
         scope = scope.where(Enrollment.campaign_id == campaign_link.campaign_id)
         only = {campaign_link.id}
     elif enrollment_id is not None:
-        scope = scope.where(Enrollment.id == enrollment_id)
+        enrollment = await change.get(Enrollment, enrollment_id, "enrollment", "enrollment_id")
+        scope = scope.where(Enrollment.id == enrollment.id)
     else:
-        scope = scope.where(Enrollment.campaign_id == campaign_id)
+        campaign = await change.get(Campaign, campaign_id, "campaign", "campaign_id")
+        scope = scope.where(Enrollment.campaign_id == campaign.id)
     earning = scope.where(
         col(Enrollment.stage) > Stage.APPLIED, col(Enrollment.stage) < Stage.DROPPED
     )
