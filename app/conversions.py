@@ -93,7 +93,7 @@ class Conversions:
         ]
 
     async def open(self) -> None:
-        self._task = asyncio.create_task(self._settle_for_ever())
+        self._task = asyncio.create_task(self._settle_for_ever(), name="attribution")
 
     async def close(self) -> None:
         if self._task is not None:

@@ -61,7 +61,7 @@ class Delivery:
 
     async def open(self) -> None:
         if self._settings.smtp_host is not None:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), name="delivery")
 
     async def close(self) -> None:
         """Finish the message that is being sent, and put the others back."""
