@@ -2,7 +2,9 @@
 
 Each round starts every server anew, in random order, pins it to the first core and the load
 (wrk) to the last, and divides by the bare server of the same round, because a machine's speed
-wanders. It fails if the clicks that were recorded are not the redirects that were answered.
+wanders. A first load asks as fast as it is answered, for the throughput; a second one asks every
+server equally often, for the latency. It fails if the clicks that were recorded are not the
+redirects that were answered.
 """
 
 import argparse
@@ -26,10 +28,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 HOT = 1_000  # codes that are asked for, among all
+CONNECTIONS = 32
+PAUSE_MS = 12  # at the most, between two requests of a connection: about 5,000 requests a second
 PORT = 8765
 
 LUA = """
-local n = 0
 wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
 wrk.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 wrk.headers["Accept-Language"] = "en-US,en;q=0.9"
@@ -39,7 +42,13 @@ wrk.headers["Sec-Fetch-Dest"] = "document"
 wrk.headers["Sec-Fetch-Mode"] = "navigate"
 wrk.headers["Sec-Fetch-Site"] = "cross-site"
 wrk.headers["Upgrade-Insecure-Requests"] = "1"
-request = function() return wrk.format("GET", string.format("/c%%07d", math.random(0, %d))) end
+-- Written beforehand: the load shares its core with the recorder, and should leave it some.
+local requests = {}
+init = function(arguments)
+  if arguments[1] == "paced" then delay = function() return math.random(0, PAUSE_MS) end end
+  for n = 1, %d do requests[n] = wrk.format("GET", string.format("/c%%07d", n - 1)) end
+end
+request = function() return requests[math.random(#requests)] end
 done = function(summary, latency)
   io.write(string.format("RESULT %%d %%d %%d %%d %%d\\n", summary.requests,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
@@ -80,8 +89,19 @@ def variants() -> list[Variant]:
 
 @dataclass(frozen=True)
 class Run:
+    """``per_s`` and ``cpu_us`` of each request at full load, the rest at the equal one."""
+
     per_s: float
     cpu_us: float
+    paced_per_s: float
+    p50_us: float
+    p99_us: float
+
+
+@dataclass(frozen=True)
+class Load:
+    answered: int
+    per_s: float
     p50_us: float
     p99_us: float
 
@@ -124,7 +144,7 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
         shutil.copy(database, data_dir / "tracklinks.db")
         os.sync()  # or the copy is written while the journal is
         script = data_dir / "load.lua"
-        script.write_text(LUA % (HOT - 1))
+        script.write_text((LUA % HOT).replace("PAUSE_MS", str(PAUSE_MS)))
         cores = sorted(os.sched_getaffinity(0))
         # One worker: a core for it, one for the load, which the recorder shares with the load.
         server_cores = cores if variant.workers > 1 or variant.kind == "drained" else cores[:1]
@@ -137,25 +157,31 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
         )
         try:
             _wait_until_up()
-            cpu = _cpu_s(server.pid)
-            load = subprocess.run(
-                ["taskset", "-c", str(cores[-1]), "wrk", "-t1", "-c32", f"-d{seconds:g}s",
-                 "-s", str(script), f"http://127.0.0.1:{PORT}"],
-                check=True, capture_output=True, text=True,
-            ).stdout  # fmt: skip
-            cpu = _cpu_s(server.pid) - cpu
+            cpu_s = _cpu_s(server.pid)
+            full = load(script, cores[-1], seconds)
+            cpu_s = _cpu_s(server.pid) - cpu_s
+            paced = load(script, cores[-1], seconds, "paced")
         finally:
             server.terminate()
             server.wait(60)
-        found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", load)
-        assert found is not None, load
-        answered, errors, p50, p99, took_us = map(int, found.groups())
-        assert errors == 0, load
         if variant.is_recording:
             # wrk hangs up with requests under way: at most one for each of its connections.
-            recorded = asyncio.run(_recorded(data_dir))
-            assert 0 <= recorded - answered <= 32, f"{answered} answered, {recorded} recorded"
-    return Run(answered / took_us * 1e6, cpu / answered * 1e6, p50, p99)
+            answered, recorded = full.answered + paced.answered, asyncio.run(_recorded(data_dir))
+            assert 0 <= recorded - answered <= 2 * CONNECTIONS, f"{answered=} {recorded=}"
+    return Run(full.per_s, cpu_s / full.answered * 1e6, paced.per_s, paced.p50_us, paced.p99_us)
+
+
+def load(script: Path, core: int, seconds: float, *arguments: str) -> Load:
+    printed = subprocess.run(
+        ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s",
+         "-s", str(script), f"http://127.0.0.1:{PORT}", "--", *arguments],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", printed)
+    assert found is not None, printed
+    answered, errors, p50, p99, took_us = map(int, found.groups())
+    assert errors == 0, printed
+    return Load(answered, answered / took_us * 1e6, p50, p99)
 
 
 async def _recorded(data_dir: Path) -> int:
@@ -237,16 +263,23 @@ def report(runs: dict[str, list[tuple[Run, Run]]]) -> None:
             "requests_per_s": round(statistics.median(run.per_s for run, _ in pairs)),
             "requests_ratio": round(statistics.median(r.per_s / b.per_s for r, b in pairs), 3),
             "cpu_ratio": round(statistics.median(r.cpu_us / b.cpu_us for r, b in pairs), 3),
+            "paced_requests_per_s": round(statistics.median(run.paced_per_s for run, _ in pairs)),
             "p50_us": round(statistics.median(run.p50_us for run, _ in pairs)),
+            "p50_ratio": round(statistics.median(r.p50_us / b.p50_us for r, b in pairs), 2),
             "p99_us": round(statistics.median(run.p99_us for run, _ in pairs)),
             "p99_ratio": round(statistics.median(r.p99_us / b.p99_us for r, b in pairs), 2),
         }
         rows.append(row)
-    print(f"{'':38}{'req/s':>8}{'ratio':>8}{'CPU':>8}{'p50 us':>9}{'p99 us':>9}{'p99 ratio':>11}")
+    print(f"{'':38}{'at full load':^24} | {'at equal load':^40}")
+    print(
+        f"{'':38}{'req/s':>8}{'ratio':>8}{'CPU':>8} |"
+        f"{'req/s':>8}{'p50 us':>8}{'ratio':>8}{'p99 us':>8}{'ratio':>8}"
+    )
     for row in rows:
         print(
             f"{row['variant']:38}{row['requests_per_s']:>8}{row['requests_ratio']:>8}"
-            f"{row['cpu_ratio']:>8}{row['p50_us']:>9}{row['p99_us']:>9}{row['p99_ratio']:>11}"
+            f"{row['cpu_ratio']:>8} |{row['paced_requests_per_s']:>8}{row['p50_us']:>8}"
+            f"{row['p50_ratio']:>8}{row['p99_us']:>8}{row['p99_ratio']:>8}"
         )
     print("clicks recorded = redirects answered, in every run")
     RESULTS.mkdir(parents=True, exist_ok=True)

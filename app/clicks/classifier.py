@@ -28,6 +28,7 @@ Reasons are stored. Whoever changes a rule raises `VERSION`, which is stored bes
 import re
 from collections.abc import Collection, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from app.clicks import user_agents
@@ -107,7 +108,9 @@ def is_prefetch(headers: Mapping[bytes, bytes]) -> bool:
     return any(_PREFETCHES.search(headers.get(name, b"")) for name in PREFETCH_HEADERS)
 
 
-def judge(hit: Hit, scanners: Collection[str] = SCANNER_HOSTS) -> Judgement:
+# Viewers come in crowds: with the same browser, from the same post.
+@lru_cache(maxsize=8192)
+def judge(hit: Hit, scanners: frozenset[str] = SCANNER_HOSTS) -> Judgement:
     """What the hit counts as, judged by itself alone. Never raises.
 
     A hit on an archived link keeps the reason it would have been excluded for: the verdict says
@@ -192,6 +195,7 @@ _REFERRER: Final = re.compile(
 _LONGEST_HOST: Final = 253
 
 
+@lru_cache(maxsize=8192)
 def referrer_host(referrer: str) -> str:
     """The host of a Referer header in lower case, at most 253 characters; empty for anything odd.
 

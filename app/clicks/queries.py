@@ -82,6 +82,8 @@ def _plain(name: str) -> str:
 
 def utm(query: str) -> tuple[str, str, str]:
     """Source, medium and campaign of a query string; empty where there is none."""
+    if "utm_" not in query:
+        return "", "", ""
     found: dict[str, str] = {}
     for part in query.split("&"):
         name, _, value = part.partition("=")
