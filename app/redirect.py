@@ -216,6 +216,8 @@ class Redirect:
             self.journal.lost += 1
             log.exception("A click was redirected and not recorded")
             is_refused, click_id = False, None
+        if self.journal.is_awaited:
+            await self.journal.forced()
         if link.is_archived:
             self.answered[410] += 1
             await _GONE(scope, send)

@@ -17,6 +17,8 @@ from app.settings import Settings
 ROOT = Path(__file__).parents[1]
 READY_S = 30
 STOP_S = 15
+# In the data folder: everything that the server said.
+LOG = "server.log"
 
 
 @contextlib.contextmanager
@@ -29,26 +31,27 @@ def serving(settings: Settings, *arguments: str, **environment: str) -> Iterator
     variables["TRACKLINKS_DATA_DIR"] = str(settings.data_dir)
     if settings.database_url is not None:
         variables["TRACKLINKS_DATABASE_URL"] = settings.database_url.get_secret_value()
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments],
-        cwd=ROOT,
-        env=variables | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    log = settings.data_dir / LOG
+    with log.open("ab") as output:  # no pipe: a server that tells much would wait for a reader
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments],
+            cwd=ROOT,
+            env=variables | environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(address, process)
+        _wait_until_ready(address, process, log)
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=STOP_S)
+            process.wait(timeout=STOP_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # our own group: what did not stop by itself
-        process.communicate()
+        process.wait()
 
 
 def request(
@@ -71,11 +74,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(address: str, process: "subprocess.Popen[str]") -> None:
+def _wait_until_ready(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise AssertionError(f"the server ended: {process.communicate()[1][-2000:]}")
+            raise AssertionError(f"the server ended: {log.read_text()[-2000:]}")
         with contextlib.suppress(OSError):
             if request(address, "GET", "/healthz")[0] == HTTPStatus.OK:
                 return

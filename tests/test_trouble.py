@@ -15,7 +15,7 @@ from app.clicks.journal import Journal
 from app.clicks.recorder import Recorder, caught_up_at, open_store, record
 from tests.clicks.hits import hit
 from tests.site import Site, ask
-from tests.test_crash import CLIENTS, Server, Storm, codes_of, compare
+from tests.test_crash import Server, Storm, all_codes, compare
 
 SLOWEST_P99_S = 0.075
 RECOVERED_S = 10
@@ -32,7 +32,7 @@ async def locked(site: Site) -> AsyncIterator[None]:
 
 
 async def _storm_against_locks(site: Site, *seconds: float) -> Storm:
-    await site.add_links(*(code for client in range(CLIENTS) for code in codes_of(client)))
+    await site.add_links(*all_codes())
     server = Server(site, 1)
     storm = Storm(server.port, pause_s=0.05)
     server.start()

@@ -16,8 +16,13 @@ in by half is cut away again, or nobody could read what follows it.
 
 Appending and rotating belong to the event loop's thread. The keeper, a thread, forces to the
 disk, and it alone closes descriptors: none can be closed while it is being forced.
+
+Where nothing may be lost to a power cut (``always``), viewers wait in ``forced`` for the
+keeper. It takes all who wait, forces once, and lets them go; who comes meanwhile is of the
+next group. So the disk is as busy as it can be and never busier, without a timer to tune.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import logging
@@ -25,6 +30,8 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +60,8 @@ class Journal:
     ) -> None:
         self.folder = folder
         self.fsync = fsync
+        # Whether an answer waits in `forced`.
+        self.is_awaited = fsync == "always"
         self.max_bytes = max_bytes
         self.segment_bytes = segment_bytes
         self.appended = 0
@@ -60,6 +69,7 @@ class Journal:
         self.disk_bytes = 0
         self._reported = 0
         self._reported_at = 0.0
+        self._warned_at = -float(REPORT_S)
         self._trouble = ""
         self._file = -1
         self._size = 0
@@ -68,7 +78,9 @@ class Journal:
         self._dirty = False
         self._is_new = False
         self._retired: list[int] = []
-        self._stop = threading.Event()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._wake = threading.Event()
+        self._is_closing = False
         self._keeper: threading.Thread | None = None
 
     def open(self) -> None:
@@ -79,14 +91,15 @@ class Journal:
         self._keeper.start()
 
     def close(self) -> None:
-        """Hand the segment over to the recorder. What was appended is forced to the disk."""
-        self._stop.set()
+        """Hand the segment over to the recorder, forced to the disk unless that is never done."""
+        self._is_closing = True
+        self._wake.set()
         if self._keeper is not None:
             self._keeper.join()
         if self._file >= 0:
             self._retired.append(self._file)
             self._file = -1
-        self._sync()
+        self._force()
         self._report(now=True)
 
     def append(self, frame: bytes) -> bool:
@@ -101,11 +114,6 @@ class Journal:
             return self._undo(str(error))
         if written != size:
             return self._undo("the disk took half a record")
-        if self.fsync == "always":
-            try:
-                os.fdatasync(self._file)
-            except OSError as error:  # it is in the journal, but a power cut may take it
-                self._trouble = str(error)
         self._size += size
         self._room -= size
         self.appended += 1
@@ -113,6 +121,17 @@ class Journal:
         if self._size >= self.segment_bytes:
             self.rotate()
         return True
+
+    async def forced(self) -> None:
+        """Return when a power cut can't take what was appended before. Never raises.
+
+        Also when the disk refuses: that is logged, and the viewer goes on.
+        """
+        if not self._is_closing:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            self._wake.set()
+            await turn
 
     def rotate(self, *, older_than_s: float = 0) -> None:
         """Begin a new segment, unless the present one is empty or younger than this."""
@@ -153,22 +172,41 @@ class Journal:
         return self._lose(why)
 
     def _keep(self) -> None:
-        while not self._stop.wait(KEEPER_S):
-            try:
-                if self.fsync != "never":
-                    self._sync()
-                else:
-                    self._close_retired()
-                self._measure()
-            except OSError as error:
-                log.warning("The journal can't be forced to the disk: %s", error)
-            self._report()
+        look_at = time.monotonic() + KEEPER_S
+        while not self._is_closing:
+            is_called = self._wake.wait(KEEPER_S)
+            self._wake.clear()
+            self._force()
+            if not is_called or time.monotonic() >= look_at:
+                look_at = time.monotonic() + KEEPER_S
+                try:
+                    self._measure()
+                except OSError as error:
+                    self._warn("The journal can't be measured: %s", error)
+                self._report()
+
+    def _force(self) -> None:
+        """Force to the disk what was appended, as was promised, and let go who waits for that."""
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            if self.fsync != "never":
+                self._sync()
+            else:
+                self._close_retired()
+        except OSError as error:
+            self._dirty = self._is_new = True  # the next one tries again
+            self._warn("The journal can't be forced to the disk: %s", error)
+        finally:
+            if group:
+                group[0].get_loop().call_soon_threadsafe(_release, group)
 
     def _sync(self) -> None:
-        self._close_retired(sync=True)
-        if self._dirty and self._file >= 0:
+        # The segment of this moment first: should it be retired from here on, then it, too, is
+        # among those that are forced below.
+        if self._dirty and (file := self._file) >= 0:
             self._dirty = False
-            os.fdatasync(self._file)
+            os.fdatasync(file)
+        self._close_retired(sync=True)
         if self._is_new:  # a file that no folder knows is lost as well
             self._is_new = False
             folder = os.open(self.folder, os.O_RDONLY)
@@ -202,9 +240,20 @@ class Journal:
                 self.max_bytes // MB,
             )
 
+    def _warn(self, text: str, error: OSError) -> None:
+        if time.monotonic() - self._warned_at >= REPORT_S:
+            self._warned_at = time.monotonic()
+            log.warning(text, error)
+
     def _report(self, *, now: bool = False) -> None:
         lost = self.lost - self._reported
         if lost and (now or time.monotonic() - self._reported_at >= REPORT_S):
             self._reported += lost
             self._reported_at = time.monotonic()
             log.error("%d clicks were redirected and not recorded: %s", lost, self._trouble)
+
+
+def _release(group: Iterable[asyncio.Future[None]]) -> None:
+    for turn in group:
+        if not turn.done():  # its viewer may have gone
+            turn.set_result(None)

@@ -146,26 +146,33 @@ async def test_a_visit_across_midnight_is_one_visit(site: Site) -> None:
 
 
 async def test_a_backlog_of_many_workers_is_judged_in_order_of_time(site: Site) -> None:
+    """Also where a busy worker's segment is read piece by piece, and a quiet one's at once."""
     rng = random.Random(4)  # noqa: S311 - test data
-    minutes = range(0, 31 * 40, 31)  # each is unique, if and only if none is seen out of order
-    with workers(site, 4) as journals:
-        for minute in minutes:
-            writer = rng.choice(journals)
-            for other in range(rng.randrange(4)):
-                writer.append(hit(minute * 60, link_id=2000 + other))
-            writer.append(hit(minute * 60, visitor=ANA))
-            rng.choice(journals).append(hit(minute * 60 + 1700, visitor=ANA))
-            if minute % 5 == 0:
-                writer.rotate()
+    long = PHONE.ljust(1000)
+    visits = 40
+    with workers(site, 4) as (busy, *quiet):
+        start_s = (_now_ms() - NOON_MS) / 1000  # no hit is older than its segment
+        for visit in range(visits):
+            # The next visit's first click is unique, and the second never is, if and only if
+            # none is seen out of order.
+            at_s = start_s + visit * 31 * 60
+            for other in range(60):
+                busy.append(hit(at_s, link_id=2000 + other, user_agent=long))
+            rng.choice(quiet).append(hit(at_s, visitor=ANA))
+            busy.append(hit(at_s + 29 * 60, visitor=ANA))
+            if visit % 7 == 0:
+                rng.choice((busy, *quiet)).rotate()
         store = open_store(site.settings.database)
         recorder = Recorder(site.settings, store)
+        batches = 1
         while await recorder.drain_once(limit=3):
-            pass
+            batches += 1
         await store.close()
+    assert batches > 20
     rows = await site.rows(
         "SELECT sum(clicks), sum(unique_clicks) FROM click_quarter WHERE link_id = 1000"
     )
-    assert tuple(map(int, rows[0])) == (80, 40)
+    assert tuple(map(int, rows[0])) == (2 * visits, visits)
 
 
 async def test_two_recorders_at_once_count_every_hit_once(site: Site) -> None:
