@@ -28,7 +28,7 @@ from app.models import (
     TrackingLink,
     Verdict,
 )
-from app.resolvers import conversions, stats
+from app.resolvers import conversions, earnings, stats
 from app.resolvers.change import Change
 from app.resolvers.conversion_settings import of_programs, secrets_of
 
@@ -205,7 +205,7 @@ async def _walk(change: Change, program: Program, link: TrackingLink, steps: lis
 
 async def _figures(change: Change, program: Program, link: TrackingLink) -> int:
     period = stats.all_time(ZoneInfo(program.time_zone), now=datetime.now(UTC))
-    found: Any = await stats.earned(
+    found: Any = await earnings.totals(
         change.session, change.viewer, stats.Scope.TRACKING_LINK, [link.id], period
     )
     return found[link.id].conversions if link.id in found else 0
