@@ -38,7 +38,7 @@ from app.models import (
     TrackingLink,
 )
 from app.resolvers import ledger
-from app.resolvers.attribution import facts_of, judge
+from app.resolvers.attribution import SELF_TEST, facts_of, judge
 from app.resolvers.change import Change
 from app.resolvers.filters import among
 from app.resolvers.inputs import Form
@@ -428,6 +428,7 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[Conversion]:
     """The conversions that the viewer can see and the filter lets through."""
     rows = visible(viewer, Conversion).where(
         col(Conversion.status) != ConversionStatus.AWAITED,
+        col(Conversion.reason) != SELF_TEST,
         *among(Conversion.program_id, only.program_ids),
         *among(Conversion.status, only.statuses),
         *among(Conversion.type, only.types),

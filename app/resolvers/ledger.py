@@ -29,6 +29,7 @@ from app.models import (
     TrackingLink,
     metadata,
 )
+from app.resolvers.attribution import SELF_TEST
 from app.resolvers.change import Change
 from app.resolvers.inputs import Form
 
@@ -241,9 +242,9 @@ async def credit(change: Change, key: int | None, link_id: int | None) -> Conver
 
 
 async def locked(change: Change, key: int | None) -> Conversion:
-    """The conversion, once its sale was reported."""
+    """The conversion, once its sale was reported. One of our self-test is none."""
     conversion = await change.get(Conversion, key, "conversion", "id")
-    if conversion.status is ConversionStatus.AWAITED:
+    if conversion.status is ConversionStatus.AWAITED or conversion.reason == SELF_TEST:
         raise not_found("conversion", "id")
     return conversion
 
