@@ -126,6 +126,20 @@ async def refunds_of(session: ReadSession, conversion: Conversion) -> int:
     return min(int(total.one() or 0), conversion.amount or 0)
 
 
+async def is_corrected(session: ReadSession, conversion: Conversion) -> bool:
+    """Whether somebody has corrected its worth, and not only a second report."""
+    found = await session.exec(
+        select(ConversionEntry.id)
+        .where(
+            ConversionEntry.conversion_id == conversion.id,
+            ConversionEntry.kind == EntryKind.CORRECTION,
+            col(ConversionEntry.idempotency_key).is_not(None),
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 async def refund(
     change: Change,
     conversion: Conversion,
