@@ -278,9 +278,9 @@ def revoke_key(
 def test_conversions(
     program: Annotated[str, typer.Option(help="The program's ID.")],
 ) -> None:
-    """Walk a test click and a test conversion end to end; nothing of it stays or is counted."""
+    """Walk a test click and its conversions end to end, on a running server. None is counted."""
     from app.auth import OPERATOR
-    from app.clicks.queries import with_click_id
+    from app.clicks.classifier import SELF_TEST_AGENT
     from app.database import Database
     from app.resolvers import self_test
 
@@ -294,7 +294,8 @@ def test_conversions(
                 decode("prg", program),
                 now=datetime.now(UTC),
                 base_url=settings.base_url,
-                location_of=with_click_id,
+                local_url=settings.local_url,
+                agent=SELF_TEST_AGENT,
             )
         finally:
             await database.close()

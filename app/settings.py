@@ -243,6 +243,12 @@ class Settings(BaseSettings):
         return Address(name, addr_spec=address)
 
     @property
+    def local_url(self) -> str:
+        """Where this machine reaches the server itself, past any proxy."""
+        host = "127.0.0.1" if self.host in {"", "0.0.0.0", "::"} else self.host  # noqa: S104 - compared with
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def database(self) -> str:
         """The database's address: PostgreSQL's, or ``sqlite:///`` and the file's path."""
         if self.database_url is not None:

@@ -279,23 +279,26 @@ def test_a_page_is_answered_the_same_whatever_it_says(shop: Shop, world: World) 
 
 
 def _hostile(shop: Shop, number: int) -> None:
+    """Half of them are as a page of the shop might be; the others can't be taken."""
     link = shop.a_link()
     click_id = shop.visit(link)
     shop.world.drain()
+    worth = {"amount": "1000.00", "currency": "EUR", "clickIds": click_id}
     contents = set()
-    for each in range(number):
-        answer = shop.pixel(
-            page=f"https://evil{each}.example/",
-            orderId=str(each),
-            amount="1000.00",
-            currency="EUR",
-            clickIds=click_id,
-        )
-        contents.add((answer.status_code, answer.content, answer.headers["cache-control"]))
+    for each in range(0, number, 4):
+        order = {"orderId": str(each), **worth}
+        for query in (
+            order,
+            {"type": "lead", **order},
+            {**order, "program": "prg_0000000000001"},
+            {"amount": "1e3", "currency": "EUR"},
+        ):
+            answer = shop.pixel(page=f"https://evil{each}.example/", **query)
+            contents.add((answer.status_code, answer.content, answer.headers["cache-control"]))
     assert contents == {(200, GIF, "no-store")}
     figures = shop.figures(link["id"])
-    assert figures["conversions"] == figures["unverifiedConversions"] == min(number, 6000)
-    assert figures["revenue"]["EUR"][3] == "0.00"
+    assert figures["conversions"] == figures["unverifiedConversions"] == number // 2
+    assert figures["revenue"]["EUR"] == (f"{number * 500}.00", "0.00", f"{number * 500}.00", "0.00")
 
 
 def test_nothing_that_hostile_pages_say_is_payable(shop: Shop) -> None:
@@ -306,8 +309,19 @@ def test_nothing_that_hostile_pages_say_is_payable(shop: Shop) -> None:
 def test_nothing_of_ten_thousand_that_hostile_pages_say_is_payable(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.conversions.time.monotonic", lambda: 1.0)  # all in one minute
+    application: Any = shop.world.client.app
+    monkeypatch.setattr(application.conversions._budget, "per_minute", 10_000)
     _hostile(shop, 10_000)
+
+
+def test_what_one_page_may_say_is_limited_and_answered_the_same(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application: Any = shop.world.client.app
+    monkeypatch.setattr(application.conversions._budget, "per_minute", 3)
+    answers = [shop.pixel(orderId=str(number)) for number in range(5)]
+    assert {(a.status_code, a.content) for a in answers} == {(200, GIF)}
+    assert len(shop.listed()) == 3
 
 
 # Replays (CV-8).

@@ -8,6 +8,7 @@ really goes. All else is judged by `judge` when the journal is drained, and the 
 viewer never depends on it: a preview has to reach the destination to show it, and a filter that
 is wrong about somebody must not stand in their way.
 
+    (a test)     our own self-test followed the link: stored, and in no figure whatever
     head         the method is HEAD: somebody looks where the link leads
     prefetch     a browser or an app fetches in advance
     subresource  a page asked for it as an image, a frame or data: nobody went there
@@ -33,7 +34,10 @@ from typing import Final, NamedTuple
 
 from app.clicks import user_agents
 
-VERSION: Final = 1
+VERSION: Final = 2
+# The user agent of our own self-test. Whoever else sends it takes themselves out of all figures,
+# as a bot's would; it earns nobody anything.
+SELF_TEST_AGENT: Final = "Tracklinks-Self-Test/1"
 
 
 class Verdict(IntEnum):
@@ -42,6 +46,7 @@ class Verdict(IntEnum):
     COUNTED = 0
     EXCLUDED = 1
     AFTER_ARCHIVE = 2
+    TEST = 3
 
 
 HEAD: Final = "head"
@@ -97,6 +102,7 @@ class Judgement(NamedTuple):
     is_suspect: bool
 
 
+_TEST: Final = Judgement(Verdict.TEST, "", is_suspect=False)
 _PERSON: Final = Judgement(Verdict.COUNTED, "", is_suspect=False)
 _SUSPECT: Final = Judgement(Verdict.COUNTED, "", is_suspect=True)
 
@@ -116,6 +122,8 @@ def judge(hit: Hit, scanners: frozenset[str] = SCANNER_HOSTS) -> Judgement:
     A hit on an archived link keeps the reason it would have been excluded for: the verdict says
     that it was answered 410, the reason whether a person got to see that.
     """
+    if hit.user_agent == SELF_TEST_AGENT:
+        return _TEST
     reason = _reason(hit, scanners)
     if hit.is_archived:
         return Judgement(Verdict.AFTER_ARCHIVE, reason, is_suspect=False)

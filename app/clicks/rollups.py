@@ -131,7 +131,9 @@ def tally(
                 out.visits[link, record.visitor] = (at_ms, last_unique)
         suspect = hit.is_suspect and verdict is Verdict.COUNTED
         quarter = at_ms // QUARTER_MS
-        counts = out.quarters.setdefault((link, quarter), Counts())
+        # A test's click is a row, and in no figure.
+        is_test = verdict is Verdict.TEST
+        counts = Counts() if is_test else out.quarters.setdefault((link, quarter), Counts())
         if verdict is Verdict.COUNTED:
             counts.clicks += 1
             counts.unique_clicks += unique

@@ -23,6 +23,7 @@ class Verdict(IntEnum):
     COUNTED = 0  # a person followed the link
     EXCLUDED = 1  # a bot, a preview, a prefetch, a duplicate …: the reason says which
     AFTER_ARCHIVE = 2  # answered 410
+    TEST = 3  # our own self-test, in no figure
 
 
 class Click(SQLModel, table=True):

@@ -29,6 +29,8 @@ from app.models import (
     Verdict,
 )
 
+# The reason of a conversion that our own self-test reports: credited to nobody, shown in no list.
+SELF_TEST = "self_test"
 # A visitor's second tap of one moment is no click of its own, but it took them to the shop.
 DUPLICATE = "duplicate"
 CLOCKS_DIFFER = timedelta(seconds=300)
@@ -48,6 +50,8 @@ class Followed:
     at: datetime
     # Whether it was a person's.
     counts: bool
+    # Whether it was our own self-test's.
+    is_test: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ async def facts_of(session: ReadSession, conversions: Iterable[Conversion]) -> F
                 link.id,
                 datetime.fromtimestamp(click.at_ms / 1000, UTC),
                 click.verdict is Verdict.COUNTED or click.reason == DUPLICATE,
+                click.verdict is Verdict.TEST,
             )
     if link_ids:
         owners = await session.exec(
@@ -101,16 +106,16 @@ def judge(conversion: Conversion, facts: Facts, *, now: datetime) -> None:
         and conversion.coupon is not None
         and conversion.precedence is Precedence.COUPON
     )
-    if click is not None and not coupon_wins:
+    if click is not None and click.is_test and not coupon_wins:
+        # All was decided as for a person; only the credit is withheld.
+        _credit_nobody(conversion, click.id)
+        conversion.reason = SELF_TEST
+    elif click is not None and not coupon_wins:
         _credit(conversion, click.link_id, click.campaign_id, click.id)
     elif claimed is not None:
         _credit(conversion, claimed, facts.campaigns[claimed], None)
     else:
-        is_late = conversion.reason == "out_of_window"
-        conversion.status = (
-            ConversionStatus.OUT_OF_WINDOW if is_late else ConversionStatus.UNATTRIBUTED
-        )
-        conversion.tracking_link_id = conversion.campaign_id = conversion.click_id = None
+        _credit_nobody(conversion, None)
     is_waiting = not coupon_wins and any(id_ not in facts.clicks for id_ in conversion.click_ids)
     waited = max(now - conversion.created_at, SOONEST)
     conversion.look_at = now + waited if is_waiting and waited < WAITS_AT_MOST else None
@@ -123,7 +128,7 @@ def _earning_click(conversion: Conversion, facts: Facts) -> tuple[Followed | Non
     found = [facts.clicks[id_] for id_ in conversion.click_ids if id_ in facts.clicks]
     # Another program's click is as good as none: not even its existence may show.
     own = [click for click in found if click.program_id == conversion.program_id]
-    counted = [click for click in own if click.counts]
+    counted = [c for c in own if c.counts] or [c for c in own if c.is_test]
     if not counted:
         reason = (
             "filtered_click" if own else "unknown_click" if conversion.click_ids else "no_click"
@@ -138,6 +143,13 @@ def _earning_click(conversion: Conversion, facts: Facts) -> tuple[Followed | Non
         return None, "out_of_window", at
     choose = min if conversion.model is AttributionModel.FIRST_CLICK else max
     return choose(in_window, key=lambda click: (click.at, click.id)), "", at
+
+
+def _credit_nobody(conversion: Conversion, click_id: bytes | None) -> None:
+    is_late = conversion.reason == "out_of_window"
+    conversion.status = ConversionStatus.OUT_OF_WINDOW if is_late else ConversionStatus.UNATTRIBUTED
+    conversion.tracking_link_id = conversion.campaign_id = None
+    conversion.click_id = click_id
 
 
 def _credit(conversion: Conversion, link_id: int, campaign_id: int, click_id: bytes | None) -> None:

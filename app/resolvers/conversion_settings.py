@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from app import money
@@ -75,6 +76,17 @@ async def secrets_of(
     for row in found.all():
         live.setdefault(row.program_id, []).append(row)
     return live
+
+
+async def live_secrets(session: ReadSession, program_id: int) -> list[str]:
+    """What signs for a program: one row, whether there is any or none, which a clock would see."""
+    all_of_them = func.coalesce(func.aggregate_strings(col(ConversionSecret.secret), " "), "")
+    found = await session.exec(
+        select(all_of_them).where(
+            ConversionSecret.program_id == program_id, col(ConversionSecret.revoked_at).is_(None)
+        )
+    )
+    return found.one().split()
 
 
 async def coupons_of(session: ReadSession, keys: Sequence[int]) -> dict[int, list[CreatorCoupon]]:

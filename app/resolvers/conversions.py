@@ -38,7 +38,7 @@ from app.models import (
     TrackingLink,
 )
 from app.resolvers import ledger
-from app.resolvers.attribution import facts_of, judge
+from app.resolvers.attribution import SELF_TEST, facts_of, judge
 from app.resolvers.change import Change
 from app.resolvers.filters import among
 from app.resolvers.inputs import Form
@@ -235,10 +235,18 @@ async def _arrive(change: Change, awaited: Conversion, sale: Conversion) -> None
 
 
 async def _confirm(change: Change, first: Conversion, new: Conversion) -> None:
-    """A report with a key, of what only a page had said: its word stands."""
+    """A report with a key, of what only a page had said: its word stands.
+
+    Unless somebody has corrected the worth since. They knew of it what no report says, so that it
+    does not matter which of the two comes first.
+    """
     before = ledger.booked(first)
     first.is_verified = True
-    if (first.amount, first.currency) != (new.amount, new.currency):
+    first.reported_amount = new.reported_amount
+    is_corrected = first.currency == new.currency and await ledger.is_corrected(
+        change.session, first
+    )
+    if not is_corrected and (first.amount, first.currency) != (new.amount, new.currency):
         why = "Confirmed with another worth."
         for amount, currency in (
             (-(first.amount or 0), first.currency),
@@ -248,7 +256,7 @@ async def _confirm(change: Change, first: Conversion, new: Conversion) -> None:
                 await ledger.enter(
                     change, first, EntryKind.CORRECTION, amount, currency, reason=why
                 )
-    _copy(first, new, "amount", "currency", "reported_amount")
+        _copy(first, new, "amount", "currency")
     if new.stated_at is not None:
         first.stated_at = new.stated_at
     if _claims(new):
@@ -428,6 +436,7 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[Conversion]:
     """The conversions that the viewer can see and the filter lets through."""
     rows = visible(viewer, Conversion).where(
         col(Conversion.status) != ConversionStatus.AWAITED,
+        col(Conversion.reason) != SELF_TEST,
         *among(Conversion.program_id, only.program_ids),
         *among(Conversion.status, only.statuses),
         *among(Conversion.type, only.types),

@@ -29,6 +29,7 @@ from app.models import (
     TrackingLink,
     metadata,
 )
+from app.resolvers.attribution import SELF_TEST
 from app.resolvers.change import Change
 from app.resolvers.inputs import Form
 
@@ -123,6 +124,20 @@ async def refunds_of(session: ReadSession, conversion: Conversion) -> int:
         )
     )
     return min(int(total.one() or 0), conversion.amount or 0)
+
+
+async def is_corrected(session: ReadSession, conversion: Conversion) -> bool:
+    """Whether somebody has corrected its worth, and not only a second report."""
+    found = await session.exec(
+        select(ConversionEntry.id)
+        .where(
+            ConversionEntry.conversion_id == conversion.id,
+            ConversionEntry.kind == EntryKind.CORRECTION,
+            col(ConversionEntry.idempotency_key).is_not(None),
+        )
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 async def refund(
@@ -241,9 +256,9 @@ async def credit(change: Change, key: int | None, link_id: int | None) -> Conver
 
 
 async def locked(change: Change, key: int | None) -> Conversion:
-    """The conversion, once its sale was reported."""
+    """The conversion, once its sale was reported. One of our self-test is none."""
     conversion = await change.get(Conversion, key, "conversion", "id")
-    if conversion.status is ConversionStatus.AWAITED:
+    if conversion.status is ConversionStatus.AWAITED or conversion.reason == SELF_TEST:
         raise not_found("conversion", "id")
     return conversion
 

@@ -186,7 +186,9 @@ async def _quarters(session: ReadSession, links: Sequence[int]) -> dict[Key, Sum
         number_of(col(Click.verdict) == Verdict.EXCLUDED),
         number_of(col(Click.verdict) == Verdict.AFTER_ARCHIVE),
     )
-    chosen = select(link, QUARTER, *sums).where(link.in_(links)).group_by(link, QUARTER)
+    is_no_test = col(Click.verdict) != Verdict.TEST
+    chosen = select(link, QUARTER, *sums).where(link.in_(links), is_no_test)
+    chosen = chosen.group_by(link, QUARTER)
     return await counted(session, chosen, 2)
 
 

@@ -67,29 +67,6 @@ class Counts:
         return Counts(*(getattr(self, name) + getattr(other, name) for name in _COUNTS))
 
 
-@dataclass(frozen=True, slots=True)
-class Revenue:
-    """Money of one currency, in its smallest unit."""
-
-    gross: int = 0
-    refunded: int = 0
-    # The net of verified conversions: what creators may be paid by.
-    payable: int = 0
-
-    @property
-    def net(self) -> int:
-        return self.gross - self.refunded
-
-
-@dataclass(frozen=True, slots=True)
-class Earned:
-    """Credited conversions and what they are worth, by currency, largest first."""
-
-    conversions: int = 0
-    unverified: int = 0
-    revenue: tuple[tuple[str, Revenue], ...] = ()
-
-
 _COUNTS = tuple(each.name for each in fields(Counts))
 NOTHING = Counts()
 
@@ -177,32 +154,6 @@ async def excluded(
     return found
 
 
-async def earned(
-    session: ReadSession, viewer: Viewer, scope: Scope, keys: Sequence[int], period: Period
-) -> dict[int, Earned]:
-    """The conversions of each of these, as far as there are any. Currencies are never added."""
-    owner, statement = _counted(viewer, scope, keys, period, ConversionQuarter)
-    currency = col(ConversionQuarter.currency)
-    names = ("conversions", "unverified_conversions", "gross", "refunded", "payable")
-    sums = [func.sum(col(getattr(ConversionQuarter, name))) for name in names]
-    rows = await session.exec(
-        statement(owner, currency, *sums)
-        .group_by(owner, currency)
-        .order_by(owner, sums[2].desc(), currency)
-    )
-    found: dict[int, Earned] = {}
-    for key, code, *row in rows.all():
-        conversions, unverified, gross, refunded, payable = map(int, row)
-        before = found.get(key, Earned())
-        worth = ((code, Revenue(gross, refunded, payable)),) if code and conversions else ()
-        found[key] = Earned(
-            before.conversions + conversions,
-            before.unverified + unverified,
-            before.revenue + worth,
-        )
-    return found
-
-
 async def series(
     session: ReadSession,
     viewer: Viewer,
@@ -223,10 +174,12 @@ async def series(
             statement(owner, quarter, *sums).group_by(owner, quarter).order_by(quarter)
         )
     ).all()
-    if period.first is None:  # all time begins with the first hit of any of them
-        if not rows:
+    if period.first is None:  # all time begins with the first hit or conversion of any of them
+        began = await _first_earned(session, viewer, scope, keys, period)
+        began += [row[1] for row in rows[:1]]
+        if not began:
             return {}
-        first = _instant(rows[0][1]).astimezone(period.zone).date()
+        first = _instant(min(began)).astimezone(period.zone).date()
         boundaries = steps(first, period.last, period.zone, granularity)
     starts = [_quarter(boundary) for boundary in boundaries]
     found: dict[int, list[Counts]] = {key: [NOTHING] * (len(starts) - 1) for key in keys}
@@ -242,6 +195,15 @@ async def series(
         ]
         for key, counted in found.items()
     }
+
+
+async def _first_earned(
+    session: ReadSession, viewer: Viewer, scope: Scope, keys: Sequence[int], period: Period
+) -> list[int]:
+    """The quarter of the first conversion, if there is one: a coupon earns without a click."""
+    _, statement = _counted(viewer, scope, keys, period, ConversionQuarter)
+    first = (await session.exec(statement(func.min(col(ConversionQuarter.quarter))))).one()
+    return [] if first is None else [int(first)]
 
 
 def steps(first: date, last: date, zone: ZoneInfo, granularity: Granularity) -> list[datetime]:

@@ -1,5 +1,6 @@
-"""Clicks split by one dimension, as the graph shows them."""
+"""Clicks and conversions split by one dimension, as the graph shows them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -7,7 +8,9 @@ import strawberry
 from app.ids import encode
 from app.resolvers import breakdowns
 from app.resolvers.breakdowns import Dimension
+from app.resolvers.earnings import Earned
 from app.schema.context import Info
+from app.schema.earnings import Earnings
 from app.schema.enums import publish
 
 if TYPE_CHECKING:
@@ -36,14 +39,20 @@ LimitArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Counts of one group of clicks.")
-class StatsCounts:
+@strawberry.type(
+    description="Counts of one group of clicks, and of the conversions of what belongs to it."
+)
+class StatsCounts(Earnings):
     clicks: int = strawberry.field(description="Clicks by people.")
     unique_clicks: int = strawberry.field(description="Unique clicks by people.")
+    earned: strawberry.Private[Earned | None]
+
+    async def _earned(self, info: Info) -> Earned | None:
+        return self.earned
 
     @classmethod
-    def of(cls, part: breakdowns.Part) -> "StatsCounts":
-        return cls(clicks=part.clicks, unique_clicks=part.unique_clicks)
+    def of(cls, part: breakdowns.Part, earned: Earned | None) -> "StatsCounts":
+        return cls(clicks=part.clicks, unique_clicks=part.unique_clicks, earned=earned)
 
 
 @strawberry.type(description="One value of a dimension and its counts.")
@@ -66,34 +75,44 @@ class StatsBreakdownRow:
         return None if self.prefix is None else await TYPES[self.prefix].load(info, self.number)
 
     @classmethod
-    def of(cls, by: Dimension, part: breakdowns.Part) -> "StatsBreakdownRow":
+    def of(cls, by: Dimension, part: breakdowns.Part, earned: Earned | None) -> "StatsBreakdownRow":
         prefix = breakdowns.OBJECTS[by][0] if by in breakdowns.OBJECTS else None
         number = part.value if isinstance(part.value, int) else None
         key = encode(prefix, number) if prefix and number else part.value
         return cls(
             key=None if key is None else str(key),
-            counts=StatsCounts.of(part),
+            counts=StatsCounts.of(part, earned),
             prefix=prefix,
             number=number,
         )
 
 
-@strawberry.type(description="Clicks split by one dimension.")
+@strawberry.type(description="Clicks and conversions split by one dimension.")
 class StatsBreakdown:
     by: Dimension = strawberry.field(description="What it is split by.")
     rows: list[StatsBreakdownRow] = strawberry.field(
-        description="The values with the most clicks, most first. One without clicks has no row."
+        description="The values with the most clicks, most first; then those with conversions and "
+        "no clicks, most conversions first. One without both has no row."
     )
     other: StatsCounts = strawberry.field(
-        description="What is in no row, summed. Rows and this add up to the clicks of the whole, "
+        description="What is in no row, summed. Rows and this add up to the figures of the whole, "
         "except by label: there a link with several labels is in several rows."
     )
 
     @classmethod
-    def of(cls, by: Dimension, found: breakdowns.Breakdown | None) -> "StatsBreakdown":
-        found = found or breakdowns.Breakdown()
+    def of(
+        cls,
+        by: Dimension,
+        found: breakdowns.Breakdown,
+        earned: Sequence[Earned | None] | None = None,
+    ) -> "StatsBreakdown":
+        """``earned``: of each part and then of the others, where conversions can be told."""
+        *parts, other = earned or [None] * (len(found.parts) + 1)
         return cls(
             by=by,
-            rows=[StatsBreakdownRow.of(by, part) for part in found.parts],
-            other=StatsCounts.of(found.other),
+            rows=[
+                StatsBreakdownRow.of(by, part, each)
+                for part, each in zip(found.parts, parts, strict=True)
+            ],
+            other=StatsCounts.of(found.other, other),
         )

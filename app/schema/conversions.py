@@ -7,7 +7,7 @@ import strawberry
 
 from app import models
 from app.auth import Permission
-from app.clicks.queries import with_click_id
+from app.clicks.classifier import SELF_TEST_AGENT
 from app.errors import Refused
 from app.models import ConversionStatus, EntryKind
 from app.resolvers import conversions, ledger, self_test
@@ -405,8 +405,9 @@ class ConversionMutation:
         return CreditConversionPayload(conversion=Conversion.of(row))
 
     @strawberry.mutation(
-        description="Walk a test click and a test conversion end to end, and say what works. "
-        "Nothing of it stays, and no figure changes.",
+        description="Follow a link of the program over HTTP, report what was bought by that click, and "
+        "say what works. The click and its conversions are stored as tests, which are in no figure "
+        "and no list.",
         extensions=[Needs(Permission.MANAGE)],
         metadata={"cost": 100},
     )
@@ -421,7 +422,8 @@ class ConversionMutation:
                 key("prg", input.program_id),
                 now=context.now,
                 base_url=context.settings.base_url,
-                location_of=with_click_id,
+                local_url=context.settings.local_url,
+                agent=SELF_TEST_AGENT,
             )
         except Refused as refused:
             faults = [UserError.of(fault) for fault in refused.faults]

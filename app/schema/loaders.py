@@ -19,6 +19,7 @@ from app.models import TrackingLink
 from app.resolvers import (
     breakdowns,
     conversion_settings,
+    earnings,
     ledger,
     message_templates,
     messages,
@@ -68,6 +69,8 @@ class Loaders:
         self.excluded = self._grouped(self._excluded)
         self.series = self._grouped(self._series)
         self.earned = self._grouped(self._earned)
+        self.earned_series = self._grouped(self._earned_series)
+        self.earned_parts = self._grouped(self._earned_parts)
         self.breakdown = self._grouped(self._breakdowns)
         self.labels = self._each(tracking_links.labels)
         self.key_campaigns = self._each(api_keys.campaigns)
@@ -164,8 +167,24 @@ class Loaders:
 
     async def _earned(
         self, session: ReadSession, measure: Measure, keys: Sequence[int]
-    ) -> dict[int, stats.Earned]:
-        return await stats.earned(session, self._viewer, measure.scope, keys, measure.period)
+    ) -> dict[int, earnings.Earned]:
+        return await earnings.totals(session, self._viewer, measure.scope, keys, measure.period)
+
+    async def _earned_series(
+        self, session: ReadSession, measure: Measure, keys: Sequence[int]
+    ) -> dict[int, list[earnings.Earned]]:
+        assert measure.granularity is not None  # noqa: S101 - as below
+        return await earnings.series(
+            session, self._viewer, measure.scope, keys, measure.period, measure.granularity
+        )
+
+    async def _earned_parts(
+        self, session: ReadSession, asked: tuple[Measure, breakdowns.Split], keys: Sequence[int]
+    ) -> dict[int, earnings.EarnedParts]:
+        measure, split = asked
+        return await earnings.parts(
+            session, self._viewer, measure.scope, keys, measure.period, split
+        )
 
     async def _series(
         self, session: ReadSession, measure: Measure, keys: Sequence[int]

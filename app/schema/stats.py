@@ -1,5 +1,6 @@
 """Clicks and conversions in a period: one shape for links and for everything that they add up to."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -8,11 +9,12 @@ import strawberry
 
 from app.errors import UserErrorCode, refuse
 from app.models import Program
-from app.resolvers import breakdowns, stats
+from app.resolvers import breakdowns, earnings, stats
+from app.resolvers.earnings import NOTHING, Earned
 from app.schema.breakdowns import ByArgument, LimitArgument, StatsBreakdown
 from app.schema.context import Info
+from app.schema.earnings import Earnings
 from app.schema.loaders import Measure
-from app.schema.money import Money
 from app.schema.scalars import TimeZone
 
 
@@ -53,8 +55,10 @@ class ExcludedHits:
     hits: int = strawberry.field(description="How many there were.")
 
 
-@strawberry.type(description="The counts of one step of time.")
-class StatsPoint:
+@strawberry.type(
+    description="The counts of one step of time. Its `revenue` has each currency of all the steps."
+)
+class StatsPoint(Earnings):
     start: datetime = strawberry.field(description="When the step begins.")
     end: datetime = strawberry.field(
         description="When the step ends, which is when the next one begins."
@@ -62,25 +66,23 @@ class StatsPoint:
     clicks: int = strawberry.field(description="Clicks by people.")
     unique_clicks: int = strawberry.field(description="Unique clicks by people.")
     excluded_clicks: int = strawberry.field(description="Hits that are not clicks.")
+    of: strawberry.Private["Stats"]
+    measure: strawberry.Private[Measure]
+    place: strawberry.Private[int]
 
-
-@strawberry.type(description="The worth of conversions in one currency.")
-class RevenueTotal:
-    gross: Money = strawberry.field(description="What was reported, corrections included.")
-    refunded: Money = strawberry.field(
-        description="What was refunded since, wherever it falls: it counts where its sale does."
-    )
-    net: Money = strawberry.field(description="Gross less what was refunded.")
-    payable: Money = strawberry.field(
-        description="The net of verified conversions alone: what creators may be paid by."
-    )
+    async def _earned(self, info: Info) -> Earned | None:
+        if not await self.of.is_tracking(info):
+            return None
+        steps = await info.context.loaders.earned_series.load((self.measure, self.of.key))
+        counted: Earned = steps[self.place]
+        return counted
 
 
 @strawberry.type(
     description="Counted clicks and conversions of something in a period. Sums over links equal their campaign's "
     "figures, and sums over campaigns their program's."
 )
-class Stats:
+class Stats(Earnings):
     from_: date | None = strawberry.field(
         name="from", description="The first day counted, or null for the beginning of time."
     )
@@ -105,60 +107,15 @@ class Stats:
     program_id: strawberry.Private[int]
     period: strawberry.Private[stats.Period]
 
-    @strawberry.field(
-        description="Credited conversions that happened in the period. Null until the program "
-        "tracks conversions, and 0 when there are none.",
-        metadata={"cost": 5},
-    )
-    async def conversions(self, info: Info) -> int | None:
-        earned = await self._earned(info)
-        return None if earned is None else earned.conversions
-
-    @strawberry.field(
-        description="Those of them that only a page has reported, which anybody could imitate: a "
-        "part of `conversions`.",
-        metadata={"cost": 5},
-    )
-    async def unverified_conversions(self, info: Info) -> int | None:
-        earned = await self._earned(info)
-        return None if earned is None else earned.unverified
-
-    @strawberry.field(
-        description="Conversions divided by unique clicks. Null without unique clicks, and until "
-        "the program tracks conversions.",
-        metadata={"cost": 5},
-    )
-    async def conversion_rate(self, info: Info) -> float | None:
-        earned = await self._earned(info)
-        if earned is None or not self.unique_clicks:
-            return None
-        return earned.conversions / self.unique_clicks
-
-    @strawberry.field(
-        description="What the conversions are worth, one entry a currency, most gross first. Null "
-        "until the program tracks conversions.",
-        metadata={"cost": 5},
-    )
-    async def revenue(self, info: Info) -> list[RevenueTotal] | None:
-        earned = await self._earned(info)
-        if earned is None:
-            return None
-        return [
-            RevenueTotal(
-                gross=Money.of(each.gross, currency),
-                refunded=Money.of(each.refunded, currency),
-                net=Money.of(each.net, currency),
-                payable=Money.of(each.payable, currency),
-            )
-            for currency, each in earned.revenue
-        ]
-
-    async def _earned(self, info: Info) -> stats.Earned | None:
+    async def is_tracking(self, info: Info) -> bool:
         settings = await info.context.loaders.conversion_settings.load(self.program_id)
-        if settings is None or not settings.is_on:
+        return settings is not None and settings.is_on
+
+    async def _earned(self, info: Info) -> Earned | None:
+        if not await self.is_tracking(info):
             return None
         measure = Measure(self.scope, self.period)
-        return await info.context.loaders.earned.load((measure, self.key)) or stats.Earned()
+        return await info.context.loaders.earned.load((measure, self.key)) or NOTHING
 
     @strawberry.field(
         description="The excluded hits by reason, most first. They add up to `excludedClicks`.",
@@ -171,8 +128,8 @@ class Stats:
 
     @strawberry.field(
         description="The same counts in steps of time, oldest first, with zeros where nothing "
-        "happened. All time begins with the first hit. At most 1000 steps, or the request is "
-        "refused.",
+        "happened. All time begins with the first hit or conversion. At most 1000 steps, or the "
+        "request is refused.",
         metadata={"cost": 10},
     )
     async def time_series(
@@ -184,6 +141,11 @@ class Stats:
     ) -> list[StatsPoint]:
         measure = Measure(self.scope, self.period, granularity)
         found = await info.context.loaders.series.load((measure, self.key))
+        if not found:
+            return []
+        # All time has a first day now, so that what was earned falls into the same steps.
+        first = found[0].start.astimezone(self.period.zone).date()
+        measure = replace(measure, period=replace(self.period, first=first))
         return [
             StatsPoint(
                 start=step.start,
@@ -191,12 +153,15 @@ class Stats:
                 clicks=step.counts.clicks,
                 unique_clicks=step.counts.unique_clicks,
                 excluded_clicks=step.counts.excluded_hits,
+                of=self,
+                measure=measure,
+                place=place,
             )
-            for step in found or ()
+            for place, step in enumerate(found)
         ]
 
     @strawberry.field(
-        description="The clicks split by one dimension, most clicks first.",
+        description="The clicks and conversions split by one dimension, most clicks first.",
         metadata={"cost": 20},
     )
     async def breakdown(
@@ -204,8 +169,11 @@ class Stats:
     ) -> StatsBreakdown:
         split = breakdowns.Split(by, limit)
         measure = Measure(self.scope, self.period)
+        if earnings.can_split(by) and await self.is_tracking(info):
+            parts = await info.context.loaders.earned_parts.load(((measure, split), self.key))
+            return StatsBreakdown.of(by, parts.breakdown, [*parts.parts, parts.other])
         found = await info.context.loaders.breakdown.load(((measure, split), self.key))
-        return StatsBreakdown.of(by, found)
+        return StatsBreakdown.of(by, found or breakdowns.Breakdown())
 
     @strawberry.field(
         description="The same of as many days right before, to compare with. Null for all time.",
