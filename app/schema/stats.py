@@ -196,7 +196,8 @@ class Stats:
         ]
 
     @strawberry.field(
-        description="The clicks split by one dimension, most clicks first.",
+        description="The clicks split by one dimension, most clicks first. What the clicks brought, "
+        "from `UTM_SOURCE` on, is counted by days of the program's time zone only.",
         metadata={"cost": 20},
     )
     async def breakdown(
