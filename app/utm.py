@@ -1,4 +1,4 @@
-"""UTM parameters for a link's destination, from a template that a campaign link carries.
+"""UTM parameters of a link's destination: put on from a template, and read for reports.
 
 They are put on when the link is made, so that the redirect stays a copy of stored bytes. The
 rest of the URL is never taken apart and put together again: parsing and writing a query
@@ -21,6 +21,8 @@ VARIABLES: Final = (
     "campaign.id",
     "link.key",
 )
+
+REPORTED: Final = ("utm_source", "utm_medium", "utm_campaign")
 
 _NAME: Final = re.compile(r"utm_[a-z0-9_]{1,60}")
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
@@ -109,3 +111,16 @@ def apply(url: str, utm: Mapping[str, str], values: Mapping[str, str]) -> str:
             f"{MAX_URL:,} are allowed. Shorten them, or the destination.",
         )
     return result
+
+
+def of_url(url: str) -> tuple[str, str, str]:
+    """Source, medium and campaign that the URL's query names, empty where it names none."""
+    found: dict[str, str] = {}
+    for part in url.partition("#")[0].partition("?")[2].split("&"):
+        name, _, value = part.partition("=")
+        name = unquote_plus(name).lower()
+        if name in REPORTED:
+            text = _UNPRINTABLE.sub("", unquote_plus(value, errors="replace")).strip()
+            found.setdefault(name, text[:MAX_VALUE])
+    source, medium, campaign = (found.get(name, "") for name in REPORTED)
+    return source, medium, campaign

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import select
 
+from app import utm
 from app.clicks.recorder import judged, open_store
 from app.database import Database
 from app.models import (
@@ -16,6 +17,7 @@ from app.models import (
     CampaignLink,
     Click,
     Creator,
+    DestinationUtm,
     Enrollment,
     LinkDestination,
     LinkLabel,
@@ -53,12 +55,14 @@ REFERRERS = ("", "https://www.instagram.com/", "https://youtube.com/watch?v=1")
 PROGRAM = 1
 
 
-async def add_program(database: Database, *, creators: int = 3) -> list[TrackingLink]:
+async def add_program(
+    database: Database, *, creators: int = 3, zone: str = "UTC"
+) -> list[TrackingLink]:
     """Two campaigns with two campaign links each, and a creator-level link for each creator."""
     owner: dict[str, Any] = {"program_id": PROGRAM, "created_at": NOW}
     links = []
     async with database.writing() as session:
-        session.add(Program(id=PROGRAM, name="Acme", created_at=NOW))
+        session.add(Program(id=PROGRAM, name="Acme", time_zone=zone, created_at=NOW))
         await session.flush()
         for creator in range(1, creators + 1):
             session.add(Creator(id=creator, **owner, handle=f"c{creator}", display_name="C"))
@@ -102,7 +106,16 @@ async def add_program(database: Database, *, creators: int = 3) -> list[Tracking
                     session.add(link)
                     await session.flush()
                     url = link.destination_url
-                    session.add(LinkDestination(tracking_link_id=key, version=1, url=url, at=NOW))
+                    # Each is sent elsewhere once; clicks may have gone to either.
+                    for version, to in enumerate((url, url.replace("=s", "=t")), start=1):
+                        session.add(
+                            LinkDestination(tracking_link_id=key, version=version, url=to, at=NOW)
+                        )
+                        source, medium, name = utm.of_url(to)
+                        parameters = {"source": source, "medium": medium, "campaign": name}
+                        session.add(
+                            DestinationUtm(tracking_link_id=key, version=version, **parameters)
+                        )
                     labels = ("story", "reel")[: (creator + place) % 3]
                     for order, label in enumerate(labels):
                         session.add(LinkLabel(tracking_link_id=key, label=label, place=order))
@@ -124,6 +137,7 @@ async def add_hits(
             record(
                 at_ms=int(moment.timestamp() * 1000),
                 link_id=dice.choice(links).id,
+                destination_version=dice.choice((1, 1, 2)),
                 visitor=dice.choice((None, dice.randrange(40).to_bytes(16))),
                 is_archived=dice.random() < 0.05,
                 is_head=dice.random() < 0.05,
@@ -148,6 +162,12 @@ class Hit:
     at: datetime
     link: TrackingLink
     click: Click
+
+    @property
+    def utm(self) -> tuple[str, str, str]:
+        """Of the destination that it went to: see `add_program`."""
+        url = self.link.destination_url
+        return utm.of_url(url.replace("=s", "=t") if self.click.destination_version == 2 else url)
 
     def local(self, zone: ZoneInfo) -> datetime:
         return self.at.astimezone(zone)

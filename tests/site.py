@@ -21,6 +21,7 @@ from app.database import Database
 from app.http_limits import LimitedHttpProtocol
 from app.models import Campaign, Creator, Enrollment, Program, Stage, TrackingLink
 from app.redirect import Redirect
+from app.resolvers.recount import verify
 from app.settings import Settings
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -144,7 +145,7 @@ class Site:
         return {reason: int(hits) for reason, hits in rows}
 
     async def check_sums(self) -> None:
-        """Hits = counted + excluded + after the archive, for every link and quarter."""
+        """Hits = counted + excluded + after the archive, for every link and quarter; and by day."""
         from_hits = await self.rows(
             """SELECT link_id, at_ms / 900000, sum(CASE WHEN verdict = 0 THEN 1 ELSE 0 END),
             sum(CASE WHEN is_unique THEN 1 ELSE 0 END),
@@ -164,6 +165,8 @@ class Site:
         )
         excluded = await self.rows("SELECT * FROM excluded_quarter ORDER BY 1, 2, 3")
         assert sorted(map(tuple, by_reason)) == sorted(map(tuple, excluded))
+        async with self.database() as database:
+            assert [str(difference) async for difference in verify(database)] == []
 
     @contextlib.asynccontextmanager
     async def redirecting(self, **options: Any) -> AsyncIterator[Redirect]:

@@ -120,8 +120,13 @@ async def test_rows_survive_a_step_down_and_up_again(engine_url: str) -> None:
 
     async with opened(engine_url) as database:
         after = await counts(database)
-    # The rows of tables that the first release did not have go down with them.
-    assert after == {table: number * (table in first) for table, number in before.items()}
+    # The rows of tables that the first release did not have go down with them; what is counted
+    # from the rows that stayed is counted again.
+    counted = {"link_day", "link_part", "campaign_day", "campaign_part"}
+    assert all(after.pop(table) for table in counted)
+    assert after == {
+        table: number * (table in first) for table, number in before.items() if table not in counted
+    }
     assert sum(after.values()) > 15
 
 

@@ -18,6 +18,10 @@ SPOIL = (
     f"UPDATE click_quarter SET clicks = clicks + 1 {FIRST_QUARTER}",
     f"DELETE FROM excluded_quarter {LAST_REASON}",
     "INSERT INTO click_quarter VALUES (77, 1000, 5, 0, 0, 0, 0)",
+    "UPDATE link_day SET unique_clicks = 99 WHERE day = (SELECT max(day) FROM link_day)",
+    "DELETE FROM link_part WHERE detail = 4 AND value = 'mobile'",
+    "UPDATE campaign_day SET excluded_hits = 99 WHERE campaign_id = 2",
+    "INSERT INTO campaign_part VALUES (1, 3, 10, 'XX', 5, 5)",
 )
 
 
@@ -52,14 +56,19 @@ async def test_a_planted_difference_is_named_and_restored(database: Database) ->
     assert any(
         line.startswith("excluded_quarter: ") and "hits is 0, should be" in line for line in found
     )
-    assert await rebuild(database) == len(found) >= 3
+    where = "campaign_part: campaign_id 1, detail COUNTRY, day 1970-01-11, value XX"
+    assert f"{where}: hits is 5, should be 0; unique_hits is 5, should be 0" in found
+    for table in ("link_day", "link_part", "campaign_day"):
+        assert any(line.startswith(f"{table}: ") for line in found)
+    assert await rebuild(database) == len(found) >= len(SPOIL)
     assert await differences(database) == []
     assert await rebuild(database) == 0
 
 
 async def test_all_of_the_rollups_can_be_made_from_the_raw_clicks(database: Database) -> None:
     await fill(database)
-    await execute(database, "DELETE FROM click_quarter", "DELETE FROM excluded_quarter")
+    tables = ("click_quarter", "excluded_quarter", "link_day", "link_part", "campaign_day")
+    await execute(database, *(f"DELETE FROM {table}" for table in (*tables, "campaign_part")))
     assert await rebuild(database) > 0
     assert await differences(database) == []
 

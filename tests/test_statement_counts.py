@@ -35,7 +35,7 @@ def test_a_report_of_one_and_of_a_hundred_creators_costs_the_same(world: World) 
 
     world.ask(REPORT, id=campaign, first=1)  # the key's last use is kept once a minute
     one, hundred = cost(1), cost(100)
-    assert len(one) == len(hundred) == 24, (one, hundred)
+    assert len(one) == len(hundred) == 31, (one, hundred)
 
 
 def test_promoting_one_and_a_hundred_costs_the_same(world: World) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from app.clicks import store
-from app.clicks.rollups import CLICK_COLUMNS, Judged, Seen, Tally, Visit, tally, visits_of
+from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules, Seen, Tally, Visit, tally, visits_of
 from app.clicks.segments import Move
 
 WAIT_S = 10.0
@@ -18,6 +18,18 @@ ADD_TO_QUARTER = store.ADD_TO_QUARTER.format(
 ADD_TO_REASON = store.ADD_TO_REASON.format(
     values="SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::int[])"
 )
+_DAYS = (
+    "SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[], "
+    "$7::int[])"
+)
+_PARTS = (
+    "SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::int[], $4::text[], $5::int[], "
+    "$6::int[])"
+)
+ADD_TO_LINK_DAY = store.add_to_days("link", _DAYS)
+ADD_TO_LINK_PART = store.add_to_parts("link", _PARTS)
+ADD_TO_CAMPAIGN_DAY = store.add_to_days("campaign", _DAYS)
+ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _PARTS)
 KEEP_VISIT = store.KEEP_VISIT.format(
     values="SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[])"
 )
@@ -36,15 +48,19 @@ FIND_VISITS = """
     FROM visitor_link JOIN unnest($1::bigint[], $2::bytea[]) AS wanted (link_id, visitor)
     USING (link_id, visitor)
 """
-FIND_WINDOWS = """
-    SELECT id, unique_window_minutes FROM program WHERE id = ANY($1::bigint[])
-"""
+# Locked until COMMIT as a reference would, so that nobody gives the program other days meanwhile.
+FIND_RULES = (
+    store.FIND_RULES.format(among="= ANY($1::bigint[])")
+    + " ORDER BY program.id FOR KEY SHARE OF program"
+)
+FIND_CAMPAIGNS = "SELECT id, campaign_id FROM tracking_link WHERE id = ANY($1::bigint[])"
 
 
 class PostgresStore:
     def __init__(self, url: str) -> None:
         self._url = url
         self._open: asyncpg.Connection | None = None
+        self._campaigns: dict[int, int] = {}
 
     async def positions(self) -> dict[str, int]:
         connection = await self._connection()
@@ -65,7 +81,8 @@ class PostgresStore:
             result = tally(
                 hits,
                 await _seen(connection, visits_of(hits)),
-                await _windows_ms(connection, {hit.record.program_id for hit in hits}),
+                await _rules(connection, {hit.record.program_id for hit in hits}),
+                await self._campaigns_of(connection, {hit.record.link_id for hit in hits}),
                 duplicate_ms=duplicate_ms,
                 now_ms=now_ms,
             )
@@ -118,6 +135,16 @@ class PostgresStore:
                 await self._open.close(timeout=1)
             self._open = None
 
+    async def _campaigns_of(
+        self, connection: asyncpg.Connection, links: set[int]
+    ) -> dict[int, int]:
+        if len(self._campaigns) > store.CAMPAIGNS_KEPT:
+            self._campaigns.clear()
+        if unknown := links - self._campaigns.keys():
+            rows = await connection.fetch(FIND_CAMPAIGNS, list(unknown))
+            self._campaigns.update((row[0], row[1]) for row in rows)
+        return self._campaigns
+
     async def _connection(self) -> asyncpg.Connection:
         if self._open is None or self._open.is_closed():
             self._open = await asyncpg.connect(
@@ -131,18 +158,29 @@ async def _seen(connection: asyncpg.Connection, visits: set[Visit]) -> dict[Visi
     return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
-async def _windows_ms(connection: asyncpg.Connection, programs: set[int]) -> dict[int, int]:
-    rows = await connection.fetch(FIND_WINDOWS, list(programs))
-    return {row[0]: row[1] * 60_000 for row in rows}
+async def _rules(connection: asyncpg.Connection, programs: set[int]) -> dict[int, Rules]:
+    rows = await connection.fetch(FIND_RULES, list(programs))
+    return dict(store.rules_of(row) for row in rows)
 
 
 async def _write(connection: asyncpg.Connection, result: Tally) -> None:
     await connection.copy_records_to_table("click", records=result.rows, columns=CLICK_COLUMNS)
     # In order of their keys: two machines' recorders wait for each other, and never in a ring.
-    quarters = sorted((*key, *counts.values()) for key, counts in result.quarters.items())
-    await connection.execute(ADD_TO_QUARTER, *_columns(7, quarters))
+    for statement, counts in (
+        (ADD_TO_QUARTER, result.quarters),
+        (ADD_TO_LINK_DAY, result.link_days),
+        (ADD_TO_CAMPAIGN_DAY, result.campaign_days),
+    ):
+        rows = sorted((*key, *each.values()) for key, each in counts.items())
+        await connection.execute(statement, *_columns(7, rows))
     reasons = sorted((*key, hits) for key, hits in result.reasons.items())
     await connection.execute(ADD_TO_REASON, *_columns(4, reasons))
+    for statement, parts in (
+        (ADD_TO_LINK_PART, result.link_parts),
+        (ADD_TO_CAMPAIGN_PART, result.campaign_parts),
+    ):
+        sums = sorted((*key, *each) for key, each in parts.items())
+        await connection.execute(statement, *_columns(6, sums))
     visits = sorted((*visit, *seen) for visit, seen in result.visits.items())
     await connection.execute(KEEP_VISIT, *_columns(4, visits))
 

@@ -5,17 +5,18 @@ Pure. Both stores call `tally` inside the transaction that writes what comes out
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
 
 from app.clicks.classifier import DUPLICATE, VERSION, Verdict, is_duplicate, is_unique
 from app.clicks.records import Record
+from app.days import QUARTER_MS, day_of_quarter
 
-QUARTER_MS = 900_000
 HOUR_MS = 3_600_000
 # As long as a day key lives: after that a visitor's hash says nothing, and goes.
 VISITOR_MS = 48 * HOUR_MS
 # The longest window in which a visitor's return is not unique.
 VISIT_MS = 24 * HOUR_MS
-DEFAULT_WINDOW_MS = 30 * 60_000
 
 Visit = tuple[int, bytes]  # a link and a visitor
 # When the visitor's last click counted, and when their last unique one did.
@@ -44,6 +45,35 @@ CLICK_COLUMNS = (
 )
 
 
+class Detail(IntEnum):
+    """What tells the hits of a day apart. Stored: the same as `app.models.clicks.Detail`."""
+
+    REASON = 0
+    DESTINATION = 1
+    REFERRER = 2
+    COUNTRY = 3
+    DEVICE = 4
+    BROWSER = 5
+    OS = 6
+    IN_APP = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a program's clicks are counted by."""
+
+    # How long after a visitor's unique click the next one is not.
+    window_ms: int = 30 * 60_000
+    # Whose days its day rows are.
+    zone: str = "UTC"
+
+
+# Of a program that is not there.
+ANY_RULES = Rules()
+# How many of a hit's details are counted by day.
+DETAILS = Detail.IN_APP - Detail.DESTINATION
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A hit with everything that can be said of it alone."""
@@ -52,19 +82,27 @@ class Judged:
     verdict: Verdict
     reason: str
     is_suspect: bool
-    # referrer_host, country, device, browser, os, in_app, utm_source, utm_medium, utm_campaign
+    # referrer_host, country, device, browser, os, in_app, as the last of `Detail` are ordered;
+    # utm_source, utm_medium, utm_campaign
     details: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Counts:
-    """One row's worth of click_quarter, to be added."""
+    """One row's worth of click_quarter, link_day or campaign_day, to be added."""
 
     clicks: int = 0
     unique_clicks: int = 0
     suspect_clicks: int = 0
     excluded_hits: int = 0
     hits_after_archive: int = 0
+
+    def add(self, other: "Counts") -> None:
+        self.clicks += other.clicks
+        self.unique_clicks += other.unique_clicks
+        self.suspect_clicks += other.suspect_clicks
+        self.excluded_hits += other.excluded_hits
+        self.hits_after_archive += other.hits_after_archive
 
     def values(self) -> tuple[int, int, int, int, int]:
         return (
@@ -76,6 +114,11 @@ class Counts:
         )
 
 
+# By link or campaign and day; by link or campaign, detail, day and value, hits and unique ones.
+Days = dict[tuple[int, int], Counts]
+Parts = dict[tuple[int, int, int, str], list[int]]
+
+
 @dataclass(slots=True)
 class Tally:
     """What one transaction writes."""
@@ -84,6 +127,10 @@ class Tally:
     quarters: dict[tuple[int, int], Counts] = field(default_factory=dict)
     reasons: dict[tuple[int, int, str], int] = field(default_factory=dict)
     visits: dict[Visit, Seen] = field(default_factory=dict)
+    link_days: Days = field(default_factory=dict)
+    link_parts: Parts = field(default_factory=dict)
+    campaign_days: Days = field(default_factory=dict)
+    campaign_parts: Parts = field(default_factory=dict)
 
 
 def visits_of(hits: Iterable[Judged]) -> set[Visit]:
@@ -100,31 +147,36 @@ def visits_of(hits: Iterable[Judged]) -> set[Visit]:
 def tally(
     hits: Iterable[Judged],
     seen: Mapping[Visit, Seen],
-    windows_ms: Mapping[int, int],
+    rules: Mapping[int, Rules],
+    campaigns: Mapping[int, int],
     *,
     duplicate_ms: int,
     now_ms: int,
 ) -> Tally:
     """Decide what is a duplicate and what is unique, in the order given, and add it all up.
 
-    ``windows_ms`` is each program's window of uniqueness. Both are judged by the visitor's
-    clicks that counted: a hit that is itself excluded prolongs nothing.
+    ``rules`` are those of each program, ``campaigns`` the one of each link. Both decisions are
+    made by the visitor's clicks that counted: a hit that is itself excluded prolongs nothing.
     """
     out = Tally()
+    zones: dict[int, str] = {}
+    # What clicks brought, with how many and how many unique ones: many are alike.
+    alike: dict[tuple[object, ...], list[int]] = {}
     for hit in hits:
         record = hit.record
         link, at_ms = record.link_id, record.at_ms
         verdict, reason, unique = hit.verdict, hit.reason, False
+        rule = rules.get(record.program_id, ANY_RULES)
+        zones[link] = rule.zone
         if verdict is Verdict.COUNTED and record.visitor is not None:
             before: Seen | None = None
             for visitor in (record.visitor, record.visitor_before):
                 if before is None and visitor is not None:
                     before = out.visits.get((link, visitor)) or seen.get((link, visitor))
-            window_ms = windows_ms.get(record.program_id, DEFAULT_WINDOW_MS)
             if before is not None and is_duplicate(at_ms, before[0], duplicate_ms):
                 verdict, reason = Verdict.EXCLUDED, DUPLICATE
             else:
-                unique = before is None or is_unique(at_ms, before[1], window_ms)
+                unique = before is None or is_unique(at_ms, before[1], rule.window_ms)
                 # Hits come in order of time. If one does not, a clock was set back, and its
                 # time is what the next one is compared with.
                 last_unique = at_ms if unique or before is None else before[1]
@@ -138,6 +190,10 @@ def tally(
             counts.clicks += 1
             counts.unique_clicks += unique
             counts.suspect_clicks += suspect
+            brought = (link, quarter, str(record.destination_version), *hit.details[:DETAILS])
+            same = alike.setdefault(brought, [0, 0])
+            same[0] += 1
+            same[1] += unique
         elif verdict is Verdict.EXCLUDED:
             counts.excluded_hits += 1
             key = (link, quarter, reason)
@@ -159,4 +215,38 @@ def tally(
                 *hit.details,
             )
         )
+    _add_days(out, alike, zones)
+    _add_campaigns(out, campaigns)
     return out
+
+
+def _add_days(
+    out: Tally, alike: Mapping[tuple[Any, ...], list[int]], zones: Mapping[int, str]
+) -> None:
+    """The same by day, and split by what tells the hits of a day apart."""
+    for (link, quarter), counts in out.quarters.items():
+        day = day_of_quarter(quarter, zones[link])
+        out.link_days.setdefault((link, day), Counts()).add(counts)
+    for (link, quarter, reason), hits in out.reasons.items():
+        day = day_of_quarter(quarter, zones[link])
+        _add(out.link_parts, (link, Detail.REASON, day, reason), hits, 0)
+    for (link, quarter, *values), (clicks, unique) in alike.items():
+        day = day_of_quarter(quarter, zones[link])
+        for detail, value in enumerate(values, start=Detail.DESTINATION):
+            _add(out.link_parts, (link, detail, day, value), clicks, unique)
+
+
+def _add_campaigns(out: Tally, campaigns: Mapping[int, int]) -> None:
+    """The sums over each campaign's links. Which version of its destination is a link's own affair."""
+    for (link, day), counts in out.link_days.items():
+        if link in campaigns:
+            out.campaign_days.setdefault((campaigns[link], day), Counts()).add(counts)
+    for (link, detail, day, value), (hits, unique) in out.link_parts.items():
+        if link in campaigns and detail != Detail.DESTINATION:
+            _add(out.campaign_parts, (campaigns[link], detail, day, value), hits, unique)
+
+
+def _add(parts: Parts, key: tuple[int, int, int, str], hits: int, unique: int) -> None:
+    sums = parts.setdefault(key, [0, 0])
+    sums[0] += hits
+    sums[1] += unique

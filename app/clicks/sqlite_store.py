@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.clicks import store
-from app.clicks.rollups import CLICK_COLUMNS, Judged, Seen, Tally, Visit, tally, visits_of
+from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules, Seen, Tally, Visit, tally, visits_of
 from app.clicks.segments import Move
 
 WAIT_S = 5.0
@@ -22,6 +22,11 @@ def _values(count: int) -> str:
 ADD_CLICK = f"INSERT INTO click ({store.COLUMNS}) {_values(len(CLICK_COLUMNS))}"
 ADD_TO_QUARTER = store.ADD_TO_QUARTER.format(values=_values(7))
 ADD_TO_REASON = store.ADD_TO_REASON.format(values=_values(4))
+ADD_TO_LINK_DAY = store.add_to_days("link", _values(7))
+ADD_TO_LINK_PART = store.add_to_parts("link", _values(6))
+ADD_TO_CAMPAIGN_DAY = store.add_to_days("campaign", _values(7))
+ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _values(6))
+FIND_RULES = store.FIND_RULES.format(among="= ?")
 KEEP_VISIT = store.KEEP_VISIT.format(values=_values(4))
 MOVE_POSITION = store.MOVE_POSITION.format(values=_values(2))
 
@@ -30,6 +35,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open: sqlite3.Connection | None = None
+        self._campaigns: dict[int, int] = {}
 
     async def positions(self) -> dict[str, int]:
         return dict(self._connection.execute("SELECT segment, position FROM journal_position"))
@@ -44,7 +50,8 @@ class SqliteStore:
             result = tally(
                 hits,
                 self._seen(visits_of(hits)),
-                self._windows_ms({hit.record.program_id for hit in hits}),
+                self._rules({hit.record.program_id for hit in hits}),
+                self._campaigns_of({hit.record.link_id for hit in hits}),
                 duplicate_ms=duplicate_ms,
                 now_ms=now_ms,
             )
@@ -123,24 +130,37 @@ class SqliteStore:
         found = {visit: self._connection.execute(find, visit).fetchone() for visit in visits}
         return {visit: row for visit, row in found.items() if row is not None}
 
-    def _windows_ms(self, programs: set[int]) -> dict[int, int]:
-        find = "SELECT unique_window_minutes FROM program WHERE id = ?"
-        found = {key: self._connection.execute(find, (key,)).fetchone() for key in programs}
-        return {key: row[0] * 60_000 for key, row in found.items() if row is not None}
+    def _rules(self, programs: set[int]) -> dict[int, Rules]:
+        found = (self._connection.execute(FIND_RULES, (key,)).fetchone() for key in programs)
+        return dict(store.rules_of(row) for row in found if row is not None)
+
+    def _campaigns_of(self, links: set[int]) -> dict[int, int]:
+        if len(self._campaigns) > store.CAMPAIGNS_KEPT:
+            self._campaigns.clear()
+        find = "SELECT id, campaign_id FROM tracking_link WHERE id = ?"
+        for key in links - self._campaigns.keys():
+            self._campaigns.update(self._connection.execute(find, (key,)).fetchall())
+        return self._campaigns
 
 
 def _write(connection: sqlite3.Connection, result: Tally) -> None:
     connection.executemany(ADD_CLICK, result.rows)
+    for statement, counts in (
+        (ADD_TO_QUARTER, result.quarters),
+        (ADD_TO_LINK_DAY, result.link_days),
+        (ADD_TO_CAMPAIGN_DAY, result.campaign_days),
+    ):
+        connection.executemany(
+            statement, sorted((*key, *each.values()) for key, each in counts.items())
+        )
     connection.executemany(
-        ADD_TO_QUARTER,
-        [
-            (*key, *counts.values())
-            for key, counts in sorted(result.quarters.items(), key=lambda item: item[0])
-        ],
+        ADD_TO_REASON, sorted((*key, hits) for key, hits in result.reasons.items())
     )
+    for statement, parts in (
+        (ADD_TO_LINK_PART, result.link_parts),
+        (ADD_TO_CAMPAIGN_PART, result.campaign_parts),
+    ):
+        connection.executemany(statement, sorted((*key, *sums) for key, sums in parts.items()))
     connection.executemany(
-        ADD_TO_REASON, [(*key, hits) for key, hits in sorted(result.reasons.items())]
-    )
-    connection.executemany(
-        KEEP_VISIT, [(*visit, *seen) for visit, seen in sorted(result.visits.items())]
+        KEEP_VISIT, sorted((*visit, *seen) for visit, seen in result.visits.items())
     )

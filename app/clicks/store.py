@@ -1,9 +1,9 @@
 """What the recorder asks of a database: the narrow port that both engines implement."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from app.clicks.rollups import CLICK_COLUMNS, Judged
+from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules
 from app.clicks.segments import Move
 
 # Rows that a transaction of housekeeping touches at most.
@@ -20,6 +20,36 @@ ADD_TO_QUARTER = """
         excluded_hits = click_quarter.excluded_hits + excluded.excluded_hits,
         hits_after_archive = click_quarter.hits_after_archive + excluded.hits_after_archive
 """
+_ADD_TO_DAY = """
+    INSERT INTO {table} ({owner}, day, clicks, unique_clicks, suspect_clicks,
+                         excluded_hits, hits_after_archive)
+    {values}
+    ON CONFLICT ({owner}, day) DO UPDATE SET
+        clicks = {table}.clicks + excluded.clicks,
+        unique_clicks = {table}.unique_clicks + excluded.unique_clicks,
+        suspect_clicks = {table}.suspect_clicks + excluded.suspect_clicks,
+        excluded_hits = {table}.excluded_hits + excluded.excluded_hits,
+        hits_after_archive = {table}.hits_after_archive + excluded.hits_after_archive
+"""
+_ADD_TO_PART = """
+    INSERT INTO {table} ({owner}, detail, day, value, hits, unique_hits)
+    {values}
+    ON CONFLICT ({owner}, detail, day, value) DO UPDATE SET
+        hits = {table}.hits + excluded.hits,
+        unique_hits = {table}.unique_hits + excluded.unique_hits
+"""
+
+
+def add_to_days(owner: str, values: str) -> str:
+    """Add to the days of links or of campaigns."""
+    return _ADD_TO_DAY.format(table=f"{owner}_day", owner=f"{owner}_id", values=values)
+
+
+def add_to_parts(owner: str, values: str) -> str:
+    """Add to the parts of links or of campaigns."""
+    return _ADD_TO_PART.format(table=f"{owner}_part", owner=f"{owner}_id", values=values)
+
+
 ADD_TO_REASON = """
     INSERT INTO excluded_quarter (link_id, quarter, reason, hits)
     {values}
@@ -37,7 +67,19 @@ MOVE_POSITION = """
     {values}
     ON CONFLICT (segment) DO UPDATE SET position = excluded.position
 """
+FIND_RULES = """
+    SELECT program.id, unique_window_minutes, coalesce(zone, time_zone)
+    FROM program LEFT JOIN program_days ON program_id = program.id
+    WHERE program.id {among}
+"""
+# A link's campaign never changes, so that it is asked for once.
+CAMPAIGNS_KEPT = 100_000
 COLUMNS = ", ".join(CLICK_COLUMNS)
+
+
+def rules_of(row: Any) -> tuple[int, Rules]:
+    """A row of `FIND_RULES`."""
+    return row[0], Rules(row[1] * 60_000, row[2])
 
 
 class Store(Protocol):

@@ -39,6 +39,7 @@ from app.models import (
     TrackingLink,
     Verdict,
 )
+from app.resolvers import day_rows
 from app.resolvers.change import Change
 
 DAYS = 90
@@ -66,6 +67,7 @@ async def send(
         progress("Clicks", done, len(hits))
     await _insert(change.session, "click_quarter", _quarters(hits))
     await _insert(change.session, "excluded_quarter", _excluded_quarters(hits))
+    await day_rows.count(change.session, program)
 
 
 @dataclass(slots=True)

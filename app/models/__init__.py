@@ -4,10 +4,16 @@ from app.models.audit import AuditEntry
 from app.models.campaign_links import CampaignLink
 from app.models.campaigns import REQUIRED_STAGES, Campaign, CampaignStatus, Stage
 from app.models.clicks import (
+    CampaignDay,
+    CampaignPart,
     Click,
     ClickQuarter,
+    Detail,
     ExcludedQuarter,
     JournalPosition,
+    LinkDay,
+    LinkPart,
+    ProgramDays,
     Verdict,
     VisitorLink,
 )
@@ -36,7 +42,7 @@ from app.models.messages import (
     MessageTemplate,
 )
 from app.models.programs import Program
-from app.models.tracking_links import LinkDestination, LinkLabel, TrackingLink
+from app.models.tracking_links import DestinationUtm, LinkDestination, LinkLabel, TrackingLink
 
 __all__ = [
     "REQUIRED_STAGES",
@@ -45,7 +51,9 @@ __all__ = [
     "AttributionModel",
     "AuditEntry",
     "Campaign",
+    "CampaignDay",
     "CampaignLink",
+    "CampaignPart",
     "CampaignStatus",
     "Click",
     "ClickQuarter",
@@ -57,13 +65,17 @@ __all__ = [
     "ConversionStatus",
     "Creator",
     "CreatorCoupon",
+    "DestinationUtm",
+    "Detail",
     "Enrollment",
     "EntryKind",
     "ExcludedQuarter",
     "IdempotencyKey",
     "JournalPosition",
+    "LinkDay",
     "LinkDestination",
     "LinkLabel",
+    "LinkPart",
     "Message",
     "MessageBatch",
     "MessageLink",
@@ -71,6 +83,7 @@ __all__ = [
     "MessageTemplate",
     "Precedence",
     "Program",
+    "ProgramDays",
     "Role",
     "Stage",
     "StageChange",

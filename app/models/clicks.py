@@ -1,5 +1,8 @@
 """What the recorder writes: every hit once, and the counters that reports read.
 
+Counters stand at two grains. By quarters of an hour they answer for any time zone; by days,
+those of the program's zone, they also say what clicks brought, and cost a report less.
+
 Times are integers here, alike on both engines and cheap to group by: milliseconds since 1970
 (UTC), and quarter hours since 1970. A quarter of an hour, not an hour, because the days of
 Kathmandu (+5:45) and Lord Howe Island (+10:30) begin inside an hour; every zone of today
@@ -10,11 +13,12 @@ free to spread these over machines.
 """
 
 from enum import IntEnum
+from typing import Any
 
 from sqlalchemy import Boolean, Index, LargeBinary, SmallInteger
 from sqlmodel import Field, SQLModel
 
-from app.models.columns import BIG, IntEnumType
+from app.models.columns import BIG, IntEnumType, foreign_key
 
 
 class Verdict(IntEnum):
@@ -24,6 +28,19 @@ class Verdict(IntEnum):
     EXCLUDED = 1  # a bot, a preview, a prefetch, a duplicate …: the reason says which
     AFTER_ARCHIVE = 2  # answered 410
     TEST = 3  # our own self-test, in no figure
+
+
+class Detail(IntEnum):
+    """What tells the hits of a day apart. Stored: never renumber."""
+
+    REASON = 0  # of excluded hits; all others are of clicks
+    DESTINATION = 1  # the version of the link's destination; of links only
+    REFERRER = 2
+    COUNTRY = 3
+    DEVICE = 4
+    BROWSER = 5
+    OS = 6
+    IN_APP = 7
 
 
 class Click(SQLModel, table=True):
@@ -79,6 +96,87 @@ class ExcludedQuarter(SQLModel, table=True):
     quarter: int = Field(primary_key=True)
     reason: str = Field(primary_key=True, max_length=64)
     hits: int = 0
+
+
+# A row is found by its whole key, and there is no other index: SQLite keeps it in the key's own.
+_BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
+class LinkDay(SQLModel, table=True):
+    """How a link's hits add up, by day of its program."""
+
+    __tablename__ = "link_day"
+    __table_args__ = _BY_KEY
+
+    link_id: int = Field(primary_key=True, sa_type=BIG)
+    # Days since 1970, in the zone that `ProgramDays` tells.
+    day: int = Field(primary_key=True)
+    clicks: int = 0
+    unique_clicks: int = 0
+    suspect_clicks: int = 0
+    excluded_hits: int = 0
+    hits_after_archive: int = 0
+
+
+class LinkPart(SQLModel, table=True):
+    """A link's hits of a day, split by one detail: its parts add up to the day's."""
+
+    __tablename__ = "link_part"
+    __table_args__ = _BY_KEY
+
+    link_id: int = Field(primary_key=True, sa_type=BIG)
+    detail: Detail = Field(primary_key=True, sa_type=IntEnumType(Detail))
+    day: int = Field(primary_key=True)
+    # Empty where unknown.
+    value: str = Field(primary_key=True, max_length=253)
+    hits: int = 0
+    unique_hits: int = 0
+
+
+class CampaignDay(SQLModel, table=True):
+    """The sum of the days of a campaign's links: a report costs by days, however many they are."""
+
+    __tablename__ = "campaign_day"
+    __table_args__ = _BY_KEY
+
+    campaign_id: int = Field(primary_key=True, sa_type=BIG)
+    day: int = Field(primary_key=True)
+    clicks: int = 0
+    unique_clicks: int = 0
+    suspect_clicks: int = 0
+    excluded_hits: int = 0
+    hits_after_archive: int = 0
+
+
+class CampaignPart(SQLModel, table=True):
+    """The sum of the parts of a campaign's links, all but `Detail.DESTINATION`."""
+
+    __tablename__ = "campaign_part"
+    __table_args__ = _BY_KEY
+
+    campaign_id: int = Field(primary_key=True, sa_type=BIG)
+    detail: Detail = Field(primary_key=True, sa_type=IntEnumType(Detail))
+    day: int = Field(primary_key=True)
+    value: str = Field(primary_key=True, max_length=253)
+    hits: int = 0
+    unique_hits: int = 0
+
+
+class ProgramDays(SQLModel, table=True):
+    """What the days of a program's rows are, and from when on they could be counted again.
+
+    No row: days of the program's time zone, and all of its hits are still there.
+    """
+
+    __tablename__ = "program_days"
+
+    program_id: int = foreign_key("program.id", primary_key=True)
+    # Set while the days are not yet those of the program's time zone: whose they are.
+    zone: str | None = Field(default=None, max_length=64)
+    # Clicks before this moment may be deleted, and excluded hits and those after archive before
+    # the other. Day rows before `clicks_ms` stay as they are for good.
+    clicks_ms: int = Field(default=0, sa_type=BIG)
+    excluded_ms: int = Field(default=0, sa_type=BIG)
 
 
 class VisitorLink(SQLModel, table=True):

@@ -70,6 +70,19 @@ class LinkDestination(SQLModel, table=True):
     at: datetime
 
 
+class DestinationUtm(SQLModel, table=True):
+    """What a destination's own UTM parameters say, for reports to group by. No row: nothing."""
+
+    __tablename__ = "destination_utm"
+
+    tracking_link_id: int = foreign_key("tracking_link.id", primary_key=True)
+    version: int = Field(primary_key=True)
+    # Empty where the URL has no such parameter.
+    source: str = Field(default="", max_length=200)
+    medium: str = Field(default="", max_length=200)
+    campaign: str = Field(default="", max_length=200)
+
+
 class LinkLabel(SQLModel, table=True):
     """What tells two links with one destination apart, in the order that was given."""
 

@@ -8,7 +8,7 @@ enrollments' rows locked, so two triggers for one creator take turns; the unique
 second wall. It costs the same few statements for one link and for thousands.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.models import (
     Campaign,
     CampaignLink,
     Creator,
+    DestinationUtm,
     Enrollment,
     LinkDestination,
     LinkLabel,
@@ -115,7 +116,7 @@ async def insert(change: Change, drafts: Sequence[Draft]) -> list[TrackingLink]:
         for draft in drafts
     ]
     await change.insert(TrackingLink, (link.model_dump() for link in links))
-    await change.insert(LinkDestination, (destination_row(change, link) for link in links))
+    await keep_destinations(change, links)
     labelled = zip(links, drafts, strict=True)
     await change.insert(
         LinkLabel,
@@ -189,13 +190,17 @@ async def destinations_for(
     return urls
 
 
-def destination_row(change: Change, link: TrackingLink) -> dict[str, Any]:
-    return {
-        "tracking_link_id": link.id,
-        "version": link.destination_version,
-        "url": link.destination_url,
-        "at": change.now,
-    }
+async def keep_destinations(change: Change, links: Iterable[TrackingLink]) -> None:
+    """Write down where these links lead from now on, and by which UTM reports know it."""
+    destinations, parameters = [], []
+    for link in links:
+        version = {"tracking_link_id": link.id, "version": link.destination_version}
+        destinations.append({**version, "url": link.destination_url, "at": change.now})
+        source, medium, campaign = utm.of_url(link.destination_url)
+        if source or medium or campaign:
+            parameters.append({**version, "source": source, "medium": medium, "campaign": campaign})
+    await change.insert(LinkDestination, destinations)
+    await change.insert(DestinationUtm, parameters)
 
 
 def label_rows(key: int, labels: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth import Viewer, visible
 from app.models import Program
+from app.resolvers import day_rows
 from app.resolvers.change import Change
 from app.resolvers.filters import by_archived, containing
 from app.resolvers.inputs import Form
@@ -32,7 +33,10 @@ async def update(change: Change, key: int | None, changes: Mapping[str, Any]) ->
     """Change what is in ``changes`` and leave the rest."""
     program = await change.get(Program, key, "program", "id")
     values = _checked(changes)
+    zone_before = program.time_zone
     program.sqlmodel_update(values)
+    if program.time_zone != zone_before:
+        await day_rows.change_zone(change.session, program, zone_before)
     await change.record("updateProgram", "prg", program.id, {program.id: values})
     return program
 

@@ -7,47 +7,28 @@ held against what is stored. Comparing reads one consistent view, so a recorder 
 no difference. Restoring takes a transaction for each batch, which the recorder waits for: on
 SQLite there is one writer, and on PostgreSQL the raw clicks are locked against writes, which
 are the first thing that the recorder writes.
+
+What is older than the raw clicks that are kept can't be counted again: it is believed, and
+left alone (`ProgramDays`).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Integer, case, delete, func, insert, select, text
-from sqlmodel import SQLModel, col
+from sqlalchemy import delete, insert, select, text
 
-from app.database import Database, ReadSession
-from app.models import Click, ClickQuarter, ExcludedQuarter, Verdict
+from app.database import Database, ReadSession, WriteSession
+from app.days import QUARTER_MS, date_of
+from app.models import Detail
+from app.resolvers import day_rows
+from app.resolvers.rollups import ROLLUPS, Key, Rollup, Sums
 
 BATCH = 200
 # PostgreSQL takes 32,767 values in a statement.
 ROWS = 2_000
-QUARTER_MS = 900_000
-
-Key = tuple[Any, ...]
-Sums = tuple[int, ...]
-Recount = Callable[[ReadSession, Sequence[int]], Awaitable[dict[Key, Sums]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rollup:
-    """A table of sums. ``keys`` name a row, and the first of them is what it is batched by."""
-
-    model: type[SQLModel]
-    keys: tuple[str, ...]
-    sums: tuple[str, ...]
-    # The same of raw clicks.
-    clicked: Any
-    recount: Recount
-
-    @property
-    def name(self) -> str:
-        return str(self.model.__tablename__)
-
-    @property
-    def batched_by(self) -> Any:
-        return getattr(self.model, self.keys[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +59,10 @@ class Difference:
 def _words(name: str, value: Any) -> str:
     if name == "quarter":
         return f"{datetime.fromtimestamp(value * QUARTER_MS / 1000, UTC):%Y-%m-%d %H:%M}"
+    if name == "day":
+        return str(date_of(value))
+    if name == "detail":
+        return Detail(value).name
     return str(value) or "(unknown)"
 
 
@@ -95,20 +80,24 @@ async def rebuild(database: Database) -> int:
 
     May be stopped and started again at any moment, with a recorder at work or without.
     """
-    restored = 0
+    restored = await day_rows.move_zones(database)
     for rollup in ROLLUPS:
         async with database.reading() as session:
             batches = [batch async for batch in _batches(session, rollup)]
         for batch in batches:
             async with database.writing() as session:
                 if not database.is_sqlite:
-                    await (await session.connection()).execute(
-                        text("LOCK TABLE click IN SHARE MODE")
-                    )
+                    await _lock(session)
                 wrong = await _differences(session, rollup, batch)
                 await _restore(session, rollup, wrong)
             restored += len(wrong)
     return restored
+
+
+async def _lock(session: WriteSession) -> None:
+    connection = await session.connection()
+    await connection.execute(text("LOCK TABLE click IN SHARE MODE"))
+    await connection.execute(text("SELECT id FROM program ORDER BY id FOR KEY SHARE"))
 
 
 async def _restore(session: ReadSession, rollup: Rollup, wrong: Sequence[Difference]) -> None:
@@ -149,72 +138,22 @@ async def _batches(session: ReadSession, rollup: Rollup) -> AsyncIterator[list[i
 async def _differences(
     session: ReadSession, rollup: Rollup, batch: Sequence[int]
 ) -> list[Difference]:
-    counted = await rollup.recount(session, batch)
+    calendars = await rollup.calendars(session, batch)
+    members: dict[str, list[int]] = defaultdict(list)
+    for owner in batch:
+        members[calendars[owner].zone].append(owner)
+    counted: dict[Key, Sums] = {}
+    for zone, own in members.items():
+        counted |= await rollup.recount(session, own, zone)
     columns = [getattr(rollup.model, name) for name in rollup.keys + rollup.sums]
     chosen = select(*columns).where(rollup.batched_by.in_(batch))
     width = len(rollup.keys)
     rows = await (await session.connection()).execute(chosen)
     stored = {tuple(row[:width]): tuple(row[width:]) for row in rows}
-    return [
-        Difference(rollup, key, stored.get(key), counted.get(key))
-        for key in sorted(stored.keys() | counted.keys())
-        if stored.get(key) != counted.get(key)
-    ]
-
-
-async def counted(session: ReadSession, statement: Any, width: int) -> dict[Key, Sums]:
-    """The rows of a statement whose first ``width`` columns name a row of sums."""
-    rows = await (await session.connection()).execute(statement)
-    return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}
-
-
-def number_of(condition: Any) -> Any:
-    return func.sum(case((condition, 1), else_=0))
-
-
-QUARTER = (col(Click.at_ms) // QUARTER_MS).cast(Integer)
-IS_COUNTED = col(Click.verdict) == Verdict.COUNTED
-UNIQUE = number_of(IS_COUNTED & col(Click.is_unique))
-
-
-async def _quarters(session: ReadSession, links: Sequence[int]) -> dict[Key, Sums]:
-    link = col(Click.link_id)
-    sums = (
-        number_of(IS_COUNTED),
-        UNIQUE,
-        number_of(IS_COUNTED & col(Click.is_suspect)),
-        number_of(col(Click.verdict) == Verdict.EXCLUDED),
-        number_of(col(Click.verdict) == Verdict.AFTER_ARCHIVE),
-    )
-    is_no_test = col(Click.verdict) != Verdict.TEST
-    chosen = select(link, QUARTER, *sums).where(link.in_(links), is_no_test)
-    chosen = chosen.group_by(link, QUARTER)
-    return await counted(session, chosen, 2)
-
-
-async def _reasons(session: ReadSession, links: Sequence[int]) -> dict[Key, Sums]:
-    link, reason = col(Click.link_id), col(Click.reason)
-    chosen = (
-        select(link, QUARTER, reason, func.count())
-        .where(link.in_(links), col(Click.verdict) == Verdict.EXCLUDED)
-        .group_by(link, QUARTER, reason)
-    )
-    return await counted(session, chosen, 3)
-
-
-ROLLUPS = (
-    Rollup(
-        ClickQuarter,
-        ("link_id", "quarter"),
-        ("clicks", "unique_clicks", "suspect_clicks", "excluded_hits", "hits_after_archive"),
-        col(Click.link_id),
-        _quarters,
-    ),
-    Rollup(
-        ExcludedQuarter,
-        ("link_id", "quarter", "reason"),
-        ("hits",),
-        col(Click.link_id),
-        _reasons,
-    ),
-)
+    differences = []
+    for key in sorted(stored.keys() | counted.keys()):
+        before = stored.get(key)
+        after = rollup.believed(calendars[key[0]], key, before, counted.get(key))
+        if before != after:
+            differences.append(Difference(rollup, key, before, after))
+    return differences

@@ -12,21 +12,23 @@ What is unique stays as it was judged: an excluded hit never was.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import TextClause, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from app.auth import Viewer
 from app.database import Database, WriteSession
+from app.days import QUARTER_MS, day_of_quarter
 from app.errors import UserErrorCode, not_found, refuse
-from app.models import Click, Program, TrackingLink, Verdict
+from app.models import Click, Detail, Program, ProgramDays, TrackingLink, Verdict
 from app.resolvers.change import Change
 
 BATCH = 2_000
-QUARTER_MS = 900_000
 
 MOVE_CLICKS = text("""
     UPDATE click_quarter SET clicks = clicks + :clicks, excluded_hits = excluded_hits + :hits
@@ -38,6 +40,29 @@ MOVE_REASONS = text("""
     ON CONFLICT (link_id, quarter, reason) DO UPDATE SET
         hits = excluded_quarter.hits + excluded.hits
 """)
+MOVE_DAYS = """
+    UPDATE {owner}_day SET clicks = clicks + :clicks, excluded_hits = excluded_hits + :hits
+    WHERE {owner}_id = :key AND day = :day
+"""
+MOVE_PARTS = """
+    INSERT INTO {owner}_part ({owner}_id, detail, day, value, hits, unique_hits)
+    VALUES (:key, :detail, :day, :value, :hits, 0)
+    ON CONFLICT ({owner}_id, detail, day, value) DO UPDATE SET
+        hits = {owner}_part.hits + excluded.hits
+"""
+DROP_EMPTY_PARTS = """
+    DELETE FROM {owner}_part
+    WHERE {owner}_id = :key AND detail = :detail AND day = :day AND value = :value AND hits = 0
+"""
+# What a click says of itself, in the order of `Detail`.
+DETAILS = (
+    col(Click.referrer_host),
+    col(Click.country),
+    col(Click.device),
+    col(Click.browser),
+    col(Click.os),
+    col(Click.in_app),
+)
 DROP_EMPTY = text("""
     DELETE FROM excluded_quarter
     WHERE link_id = :link AND quarter = :quarter AND reason = :reason AND hits = 0
@@ -58,6 +83,23 @@ class Restatement:
     @property
     def was(self) -> Verdict:
         return Verdict.EXCLUDED if self.verdict is Verdict.COUNTED else Verdict.COUNTED
+
+
+class _Owner(NamedTuple):
+    program_id: int
+    campaign_id: int
+
+
+class _Hit(NamedTuple):
+    id: bytes
+    link_id: int
+    quarter: int
+    # From `Detail.DESTINATION` on.
+    details: tuple[str, ...]
+
+
+# A link or campaign, detail, day and value.
+_Part = tuple[int, int, int, str]
 
 
 async def restate(
@@ -86,12 +128,15 @@ async def _check_program(database: Database, key: int | None) -> None:
                 raise not_found("program", "program")
 
 
-async def _find(database: Database, what: Restatement, after: bytes) -> dict[bytes, int]:
-    """The next batch of hits to move, with their programs. Read before anything is locked."""
+async def _find(database: Database, what: Restatement, after: bytes) -> dict[bytes, _Owner]:
+    """The next batch of hits to move, and whose they are. Read before anything is locked."""
     find = (
-        select(col(Click.id), col(TrackingLink.program_id))
+        select(col(Click.id), col(TrackingLink.program_id), col(TrackingLink.campaign_id))
         .join(TrackingLink, col(TrackingLink.id) == col(Click.link_id))
+        .outerjoin(ProgramDays, col(ProgramDays.program_id) == col(TrackingLink.program_id))
         .where(
+            # Of what is older some may be gone, and its days are left alone.
+            col(Click.at_ms) >= func.coalesce(col(ProgramDays.clicks_ms), 0),
             col(Click.verdict) == what.was,
             col(Click.reason) == what.reason,
             # Not above it: what was moved is no longer found, and nothing is left out.
@@ -108,13 +153,14 @@ async def _find(database: Database, what: Restatement, after: bytes) -> dict[byt
         find = find.where(col(Click.at_ms) < _begins_ms(what.last_day + timedelta(days=1)))
     async with database.reading() as session:
         connection = await session.connection()
-        return {row[0]: row[1] for row in await connection.execute(find)}
+        return {row[0]: _Owner(row[1], row[2]) for row in await connection.execute(find)}
 
 
-async def _move(change: Change, what: Restatement, found: dict[bytes, int]) -> Counter[int]:
-    ids = await _lock(change.session, what, found.keys())
+async def _move(change: Change, what: Restatement, found: dict[bytes, _Owner]) -> Counter[int]:
+    zones = await _zones(change.session, {owner.program_id for owner in found.values()})
+    hits = await _lock(change.session, what, found.keys())
     connection = await change.session.connection()
-    is_among = col(Click.id).in_(list(ids))
+    is_among = col(Click.id).in_([hit.id for hit in hits])
     await connection.execute(update(Click).where(is_among).values(verdict=what.verdict))
     sign = 1 if what.verdict is Verdict.COUNTED else -1
     steps = [
@@ -126,25 +172,74 @@ async def _move(change: Change, what: Restatement, found: dict[bytes, int]) -> C
             "hits": -sign * count,
         }
         # In the recorder's order: the two wait for each other, and never in a ring.
-        for (link, quarter), count in sorted(Counter(ids.values()).items())
+        for (link, quarter), count in sorted(Counter((h.link_id, h.quarter) for h in hits).items())
     ]
     for statement in (MOVE_CLICKS, MOVE_REASONS, DROP_EMPTY) if steps else ():
-        names = statement.compile().params
-        values = [{name: step[name] for name in names} for step in steps]
-        await connection.execute(statement, values)
-    moved = Counter(found[id_] for id_ in ids)
-    for program, hits in moved.items():
-        new = {"reason": what.reason, "as": what.verdict.name, "hits": hits}
+        await _execute(connection, statement, steps)
+    links, campaigns = Counter[_Part](), Counter[_Part]()
+    for hit in hits:
+        owner = found[hit.id]
+        day = day_of_quarter(hit.quarter, zones[owner.program_id])
+        for detail, value in enumerate((what.reason, *hit.details)):
+            moved_by = -sign if detail == Detail.REASON else sign
+            links[hit.link_id, detail, day, value] += moved_by
+            if detail != Detail.DESTINATION:
+                campaigns[owner.campaign_id, detail, day, value] += moved_by
+    for name, parts in (("link", links), ("campaign", campaigns)):
+        await _move_days(connection, name, parts)
+    moved = Counter(found[hit.id].program_id for hit in hits)
+    for program, number in moved.items():
+        new = {"reason": what.reason, "as": what.verdict.name, "hits": number}
         await change.record("restate", "prg", program, {program: new})
     return moved
 
 
-async def _lock(
-    session: WriteSession, what: Restatement, ids: Collection[bytes]
-) -> dict[bytes, tuple[int, int]]:
-    """The link and quarter of each hit that is still as it was found."""
+async def _move_days(connection: AsyncConnection, owner: str, parts: Mapping[_Part, int]) -> None:
+    days = [
+        {"key": key, "day": day, "clicks": -hits, "hits": hits}
+        for (key, detail, day, _), hits in sorted(parts.items())
+        if detail == Detail.REASON
+    ]
+    rows = [
+        {"key": key, "detail": detail, "day": day, "value": value, "hits": hits}
+        for (key, detail, day, value), hits in sorted(parts.items())
+    ]
+    if rows:
+        await _execute(connection, text(MOVE_DAYS.format(owner=owner)), days)
+        await _execute(connection, text(MOVE_PARTS.format(owner=owner)), rows)
+        await _execute(connection, text(DROP_EMPTY_PARTS.format(owner=owner)), rows)
+
+
+async def _execute(
+    connection: AsyncConnection, statement: TextClause, steps: Sequence[Mapping[str, Any]]
+) -> None:
+    names = statement.compile().params
+    await connection.execute(statement, [{name: step[name] for name in names} for step in steps])
+
+
+async def _zones(session: WriteSession, programs: Collection[int]) -> dict[int, str]:
+    """Whose days the programs' rows are, locked as by the recorder: they stay so until the end."""
+    connection = await session.connection()
+    locked = select(col(Program.id)).where(col(Program.id).in_(programs)).order_by(col(Program.id))
+    await connection.execute(locked.with_for_update(read=True, key_share=True))
+    zone = func.coalesce(col(ProgramDays.zone), col(Program.time_zone))
+    chosen = select(col(Program.id), zone).outerjoin(
+        ProgramDays, col(ProgramDays.program_id) == col(Program.id)
+    )
+    rows = await connection.execute(chosen.where(col(Program.id).in_(programs)))
+    return {row[0]: row[1] for row in rows}
+
+
+async def _lock(session: WriteSession, what: Restatement, ids: Collection[bytes]) -> list[_Hit]:
+    """Each hit that is still as it was found."""
     find = (
-        select(col(Click.id), col(Click.link_id), col(Click.at_ms))
+        select(
+            col(Click.id),
+            col(Click.link_id),
+            col(Click.at_ms),
+            col(Click.destination_version),
+            *DETAILS,
+        )
         .where(
             col(Click.id).in_(ids),
             col(Click.verdict) == what.was,
@@ -153,9 +248,11 @@ async def _lock(
         .order_by(col(Click.id))
         .with_for_update()
     )
-    connection = await session.connection()
-    rows = (await connection.execute(find)).all()
-    return {row[0]: (row[1], row[2] // QUARTER_MS) for row in rows}
+    rows = (await (await session.connection()).execute(find)).all()
+    return [
+        _Hit(id_, link, at_ms // QUARTER_MS, (str(version), *details))
+        for id_, link, at_ms, version, *details in rows
+    ]
 
 
 def _begins_ms(day: date) -> int:

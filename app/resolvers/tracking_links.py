@@ -170,9 +170,7 @@ async def redirect_to(
         link.destination_version += 1
         link.changed_at = change.now
     await change.session.flush()
-    await change.insert(
-        LinkDestination, (link_making.destination_row(change, link) for link in links)
-    )
+    await link_making.keep_destinations(change, links)
     change.session.link_changed(*(link.code for link in links))
 
 

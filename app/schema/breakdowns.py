@@ -28,6 +28,17 @@ publish(
         "TRACKING_LINK": "The tracking link.",
         "LABEL": "A label of the link. A link with several labels counts under each, and one "
         "without any under null.",
+        "UTM_SOURCE": "The `utm_source` of the destination that the visitor was sent to. Like all "
+        "that follow, only in days of the program's own time zone.",
+        "UTM_MEDIUM": "The `utm_medium` of the destination that the visitor was sent to.",
+        "UTM_CAMPAIGN": "The `utm_campaign` of the destination that the visitor was sent to.",
+        "REFERRER": "The host of the page that the visitor came from. Null where the browser "
+        "did not say.",
+        "COUNTRY": "The two-letter code of the country. Null without a country database.",
+        "DEVICE": "The kind of device, like `mobile`.",
+        "BROWSER": "The name of the browser.",
+        "OS": "The name of the operating system.",
+        "IN_APP": "The app that the visitor opened the link within. Null outside of apps.",
     },
     name="StatsDimension",
 )

@@ -161,7 +161,8 @@ class Stats(Earnings):
         ]
 
     @strawberry.field(
-        description="The clicks and conversions split by one dimension, most clicks first.",
+        description="The clicks and conversions split by one dimension, most clicks first. What the "
+        "clicks brought, from `UTM_SOURCE` on, is counted by days of the program's time zone only.",
         metadata={"cost": 20},
     )
     async def breakdown(
