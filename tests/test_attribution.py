@@ -91,6 +91,12 @@ CLAIMS = {
     "a second after 365 days": Claim(
         lambda c: after(c.click(ANA, 366 * DAY), 365 * DAY + SECOND), TOO_LATE, {"windowDays": 365}
     ),
+    "28 days exactly, of a link archived since": Claim(
+        lambda c: after(c.click(ARCHIVED, 30 * DAY), 28 * DAY), to(ARCHIVED)
+    ),
+    "a second after, of a link archived since": Claim(
+        lambda c: after(c.click(ARCHIVED, 30 * DAY), 28 * DAY + SECOND), TOO_LATE
+    ),
     # Two creators.
     "the last of two": Claim(
         lambda c: {"clickIds": [c.click(ANA, 2 * DAY), c.click(BEN, DAY)]}, to(BEN)
