@@ -63,6 +63,8 @@ class Variant:
     kind: str  # what bench/servers.py makes
     workers: int = 1
     links: int = 1_000
+    # Whether the program tracks conversions: each answer then has the id of its click.
+    is_tracked: bool = False
 
     @property
     def is_recording(self) -> bool:
@@ -77,6 +79,7 @@ def variants() -> list[Variant]:
     return [
         Variant("bare, 1 worker", "bare"),
         Variant("ours, 1e3 links", "ours"),
+        Variant("ours, 1e3 links, click ids", "ours", is_tracked=True),
         Variant("ours, 1e5 links", "ours", links=100_000),
         Variant("ours, 1e6 links", "ours", links=1_000_000),
         Variant("ours, 1e6 links, recorder running", "drained", links=1_000_000),
@@ -137,11 +140,21 @@ SELECT i + 1, 1, 1, 1, 1, printf('c%07d', i),
     '2026-01-01 00:00:00' FROM n;
 """
 
+TRACK = """
+INSERT INTO conversion_settings (program_id, is_on, click_parameter, window_days, model, precedence,
+    currencies, sites)
+VALUES (1, 1, 'tlid', 28, 'LAST_CLICK', 'CLICK', '[]', '[]')
+"""
+
 
 def measure(variant: Variant, database: Path, seconds: float) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
         shutil.copy(database, data_dir / "tracklinks.db")
+        if variant.is_tracked:
+            with sqlite3.connect(data_dir / "tracklinks.db") as connection:
+                connection.execute(TRACK)
+            connection.close()
         os.sync()  # or the copy is written while the journal is
         script = data_dir / "load.lua"
         script.write_text((LUA % HOT).replace("PAUSE_MS", str(PAUSE_MS)))

@@ -334,7 +334,7 @@ def test_what_one_page_may_say_is_limited_and_answered_the_same(
         timedelta(hours=1),
         timedelta(days=2),
         timedelta(days=8),
-        timedelta(days=89),
+        timedelta(days=90),
         timedelta(days=91),
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import func, select
 
+from app.ids import encode
 from app.models import AuditEntry, Verdict
 from tests.selling import FIGURES, Shop, wait_until
 from tests.world import DESTINATION, World, codes
@@ -414,6 +415,14 @@ def test_an_uncredited_conversion_is_credited_by_hand_once(shop: Shop, world: Wo
     assert codes(payload["userErrors"]) == ["TAKEN"]
     assert shop.figures(link["id"])["revenue"] == {"EUR": ("49.90", "0.00", "49.90", "49.90")}
     assert shop.figures(other["id"])["conversions"] == 0
+
+    async def audited() -> list[Any]:
+        async with world.database.reading() as session:
+            found = select(AuditEntry).where(AuditEntry.action == "creditConversion")
+            entries = (await session.exec(found)).all()
+        return [(encode("cnv", each.subject_id or 0), each.changes) for each in entries]
+
+    assert shop.call(audited) == [(sale["id"], {"tracking_link": link["code"]})]
 
 
 # Money.

@@ -267,6 +267,51 @@ async def test_a_claim_that_nobody_finished_is_taken_again_when_its_lease_has_ru
         assert (again.id, again.attempts) == (message.id, 2)
 
 
+async def test_a_claim_is_kept_by_whoever_is_heard_of_and_never_taken_back(
+    settings: Settings, operator_key: str
+) -> None:
+    await asyncio.to_thread(queue_one, settings, operator_key)
+    now = datetime.now(UTC)
+    async with opened(settings) as database:
+        worker, other = Delivery(settings, database), Delivery(settings, database)
+        claim = delivery.Claim(await worker.claim(now), now + delivery.LEASE)
+        later = now + delivery.LEASE - timedelta(seconds=1)
+        await worker.renew(claim, later)
+        assert await other.claim(now + delivery.LEASE) == []
+        # Then nothing is heard of it for as long as a claim holds.
+        much_later = later + delivery.LEASE
+        (taken,) = await other.claim(much_later)
+        await worker.renew(claim, much_later + timedelta(seconds=1))
+        assert claim.left == []
+        async with database.reading() as session:
+            (message,) = (await session.exec(select(Message))).all()
+        assert message.next_attempt_at == taken.next_attempt_at == much_later + delivery.LEASE
+
+
+async def test_a_slow_mail_server_keeps_a_claim_for_longer_than_its_lease(
+    settings: Settings, operator_key: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.to_thread(queue_one, settings, operator_key)
+    monkeypatch.setattr(delivery, "LEASE", timedelta(seconds=2))
+    monkeypatch.setattr(delivery, "BEAT_S", 0.1)
+    mailbox.limit = 0  # whoever comes waits at the door
+    async with opened(settings) as database:
+        worker, other = (Delivery(with_mail(settings, mailbox), database) for _ in range(2))
+        began = datetime.now(UTC)
+        await worker.open()
+        await asyncio.to_thread(mailbox.full.wait, 20)
+        while datetime.now(UTC) < began + 3 * delivery.LEASE:
+            assert await other.claim(datetime.now(UTC)) == []
+            await asyncio.sleep(0.02)
+        mailbox.limit = None
+        async with asyncio.timeout(20):
+            while not mailbox.mails:  # noqa: ASYNC110 - the server is in another thread
+                await asyncio.sleep(0.02)
+        await worker.close()
+        assert await other.claim(datetime.now(UTC) + delivery.LEASE) == []
+    assert len(mailbox.mails) == 1
+
+
 def queue_one(settings: Settings, key: str) -> None:
     with a_world(settings, key) as world:
         a_message(world)

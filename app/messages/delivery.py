@@ -4,9 +4,10 @@ DESIGN
 ------
 A message is queued in the transaction that wrote it and made its links, so what the caller was
 told is true whatever happens here. Each server process runs this loop. One takes a few messages
-by moving their next attempt past the time that it may need (a lease); no other sees them
-meanwhile: SKIP LOCKED on PostgreSQL, the one writer on SQLite. If the process dies, the lease
-runs out and another one takes them.
+by moving their next attempt half a minute on (a lease), and on again every few seconds for as
+long as it works on them; no other sees them meanwhile: SKIP LOCKED on PostgreSQL, the one writer
+on SQLite. If the process dies, the lease runs out and another one takes them. One that can't
+renew its lease begins no other message, and changes none that is no longer its own.
 
 A message is marked as sent right after the mail server has taken it. Between the two lies the
 only moment in which a crash can send it again: the server then gets the same Message-ID twice.
@@ -25,7 +26,7 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
 )
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, and_, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
@@ -36,9 +37,11 @@ from app.settings import Settings
 
 POLL_S = 1
 CLAIM = 10
-# Longer than a claim can take, connecting and every timeout included.
 TIMEOUT_S = 20
-LEASE = timedelta(seconds=(CLAIM + 2) * TIMEOUT_S)
+# A claim holds for so long after its owner was last heard of. That is every few seconds; after
+# half of it in silence they begin no other message.
+LEASE = timedelta(seconds=30)
+BEAT_S = 5
 # After each attempt that failed; then it is given up. A day and a half in all.
 DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240, 720, 1080))
 # A mail server that is away or refuses us is no message's fault: it is left alone for so long.
@@ -47,6 +50,29 @@ GRACE_S = 5
 ERROR_MAX = 300
 
 logger = logging.getLogger(__name__)
+
+
+class Claim:
+    """Messages that are one worker's until a moment, which it moves on."""
+
+    def __init__(self, messages: Sequence[Message], until: datetime) -> None:
+        self.left = list(messages)
+        self.current: Message | None = None
+        self.until = until
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.until - datetime.now(UTC) > LEASE / 2
+
+    @property
+    def ours(self) -> ColumnElement[bool]:
+        """Those that nobody has done with, and nobody else has taken."""
+        held = [*self.left, *([] if self.current is None else [self.current])]
+        return and_(
+            col(Message.id).in_([message.id for message in held]),
+            col(Message.status) == MessageStatus.QUEUED,
+            col(Message.next_attempt_at) == self.until,
+        )
 
 
 class Delivery:
@@ -122,19 +148,40 @@ class Delivery:
     async def _deliver(self, messages: Sequence[Message]) -> None:
         """Send these over one connection. Raises when the server can't be used; what could not
         be tried is put back then."""
-        left = list(messages)
+        claim = Claim(messages, messages[0].next_attempt_at)
+        renewing = asyncio.create_task(self._renew_for_ever(claim))
         try:
             async with self._connection() as server:
-                while left and not self._stopping.is_set():
-                    message = left.pop(0)
+                while claim.left and claim.is_fresh and not self._stopping.is_set():
+                    claim.current = message = claim.left.pop(0)
                     try:
                         await self._send(server, message)
                     except SMTPSenderRefused:
-                        left.insert(0, message)
+                        claim.left.insert(0, message)
                         raise
+                    finally:
+                        claim.current = None
         finally:
-            if left:
-                await self._put_back(left)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            if claim.left:
+                await self._put_back(claim)
+
+    async def _renew_for_ever(self, claim: Claim) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self.renew(claim, datetime.now(UTC))
+            except (SQLAlchemyError, OSError):
+                logger.exception("a claim can't be renewed")
+
+    async def renew(self, claim: Claim, now: datetime) -> None:
+        """Keep what is left of a claim for as long again; what somebody else has is left to them."""
+        async with self._database.writing() as session:
+            renewed = update(Message).where(claim.ours).values(next_attempt_at=now + LEASE)
+            kept = set((await session.exec(renewed.returning(col(Message.id)))).scalars())
+        claim.until = now + LEASE
+        claim.left = [message for message in claim.left if message.id in kept]
 
     def _connection(self) -> SMTP:
         settings = self._settings
@@ -192,14 +239,11 @@ class Delivery:
                 .values(**values)
             )
 
-    async def _put_back(self, messages: Sequence[Message]) -> None:
+    async def _put_back(self, claim: Claim) -> None:
         """As if they had not been taken: the server was away, which is no attempt."""
         async with self._database.writing() as session:
             await session.exec(
                 update(Message)
-                .where(
-                    col(Message.id).in_([message.id for message in messages]),
-                    col(Message.status) == MessageStatus.QUEUED,
-                )
+                .where(claim.ours)
                 .values(attempts=Message.attempts - 1, next_attempt_at=datetime.now(UTC))
             )
