@@ -87,6 +87,16 @@ class Settings(BaseSettings):
         description="Addresses or networks whose hits are excluded: your own office, your "
         "monitors. A JSON list.",
     )
+    keep_clicks_days: int = Field(
+        default=90,
+        ge=7,
+        description="How many days single clicks are kept. Reports never change by it.",
+    )
+    keep_excluded_days: int = Field(
+        default=30,
+        ge=7,
+        description="How many days single hits are kept that are excluded, or on archived links.",
+    )
     unknown_codes_per_minute: int = Field(
         default=30,
         ge=1,

@@ -1,7 +1,7 @@
 """A small program with a year of random hits, recorded for real, and what it must add up to."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlmodel import select
 
 from app import utm
 from app.clicks.recorder import judged, open_store
+from app.clicks.records import Record
 from app.database import Database
 from app.models import (
     Campaign,
@@ -26,6 +27,7 @@ from app.models import (
     TrackingLink,
     Verdict,
 )
+from app.resolvers.breakdowns import Dimension
 from app.resolvers.stats import Counts
 from tests.clicks.hits import record
 from tests.rows import NOW
@@ -52,6 +54,7 @@ AGENTS = (
     "Twitterbot/1.0",
 )
 REFERRERS = ("", "https://www.instagram.com/", "https://youtube.com/watch?v=1")
+COUNTRIES = ("", "DE", "NP", "AU")
 PROGRAM = 1
 
 
@@ -132,25 +135,28 @@ async def add_hits(
         day = datetime.fromisoformat(f"2026-{dice.choice(CHANGES)}T00:00+00:00")
         spread = dice.choice((1, 1, 5, 120))
         moments.append(day + timedelta(days=dice.uniform(-spread, spread)))
-    judgements = [
-        judged(
-            record(
-                at_ms=int(moment.timestamp() * 1000),
-                link_id=dice.choice(links).id,
-                destination_version=dice.choice((1, 1, 2)),
-                visitor=dice.choice((None, dice.randrange(40).to_bytes(16))),
-                is_archived=dice.random() < 0.05,
-                is_head=dice.random() < 0.05,
-                user_agent=dice.choice(AGENTS),
-                referrer=dice.choice(REFERRERS),
-                country=dice.choice(("", "DE", "NP", "AU")),
-            )
+    records = [
+        record(
+            at_ms=int(moment.timestamp() * 1000),
+            link_id=dice.choice(links).id,
+            destination_version=dice.choice((1, 1, 2)),
+            visitor=dice.choice((None, dice.randrange(40).to_bytes(16))),
+            is_archived=dice.random() < 0.05,
+            is_head=dice.random() < 0.05,
+            user_agent=dice.choice(AGENTS),
+            referrer=dice.choice(REFERRERS),
+            country=dice.choice(COUNTRIES),
         )
         for moment in sorted(moments)
     ]
+    await add_records(database, records)
+
+
+async def add_records(database: Database, records: Sequence[Record]) -> None:
+    """Record these hits, in order of their time."""
     store = open_store(database.url.render_as_string(hide_password=False))
     try:
-        assert await store.add(judgements, [], duplicate_ms=2000, now_ms=0)
+        assert await store.add(list(map(judged, records)), [], duplicate_ms=2000, now_ms=0)
     finally:
         await store.close()
 
@@ -198,3 +204,22 @@ def count(hits: Sequence[Hit]) -> Counts:
 
 def dice_of(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - no secret is made of it
+
+
+VALUES: dict[Dimension, Callable[[Hit], Hashable]] = {
+    Dimension.CAMPAIGN: lambda hit: hit.link.campaign_id,
+    Dimension.CREATOR: lambda hit: hit.link.creator_id,
+    Dimension.CAMPAIGN_LINK: lambda hit: hit.link.campaign_link_id,
+    Dimension.TRACKING_LINK: lambda hit: hit.link.id,
+}
+DETAILS: dict[Dimension, Callable[[Hit], Hashable]] = {
+    Dimension.UTM_SOURCE: lambda hit: hit.utm[0] or None,
+    Dimension.UTM_MEDIUM: lambda hit: hit.utm[1] or None,
+    Dimension.UTM_CAMPAIGN: lambda hit: hit.utm[2] or None,
+    Dimension.REFERRER: lambda hit: hit.click.referrer_host or None,
+    Dimension.COUNTRY: lambda hit: hit.click.country or None,
+    Dimension.DEVICE: lambda hit: hit.click.device or None,
+    Dimension.BROWSER: lambda hit: hit.click.browser or None,
+    Dimension.OS: lambda hit: hit.click.os or None,
+    Dimension.IN_APP: lambda hit: hit.click.in_app or None,
+}

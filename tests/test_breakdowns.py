@@ -13,8 +13,10 @@ from app.models import Role
 from app.resolvers.breakdowns import Breakdown, Dimension, Part, Split, breakdowns
 from app.resolvers.stats import FIRST_DAY, Period, Scope
 from tests.reports import (
+    DETAILS,
     LAPTOP,
     PROGRAM,
+    VALUES,
     ZONES,
     Hit,
     add_hits,
@@ -26,23 +28,6 @@ from tests.reports import (
 from tests.world import World, codes
 
 LABELS = ((), ("story",), ("story", "reel"))
-VALUES: dict[Dimension, Callable[[Hit], Hashable]] = {
-    Dimension.CAMPAIGN: lambda hit: hit.link.campaign_id,
-    Dimension.CREATOR: lambda hit: hit.link.creator_id,
-    Dimension.CAMPAIGN_LINK: lambda hit: hit.link.campaign_link_id,
-    Dimension.TRACKING_LINK: lambda hit: hit.link.id,
-}
-DETAILS: dict[Dimension, Callable[[Hit], Hashable]] = {
-    Dimension.UTM_SOURCE: lambda hit: hit.utm[0] or None,
-    Dimension.UTM_MEDIUM: lambda hit: hit.utm[1] or None,
-    Dimension.UTM_CAMPAIGN: lambda hit: hit.utm[2] or None,
-    Dimension.REFERRER: lambda hit: hit.click.referrer_host or None,
-    Dimension.COUNTRY: lambda hit: hit.click.country or None,
-    Dimension.DEVICE: lambda hit: hit.click.device or None,
-    Dimension.BROWSER: lambda hit: hit.click.browser or None,
-    Dimension.OS: lambda hit: hit.click.os or None,
-    Dimension.IN_APP: lambda hit: hit.click.in_app or None,
-}
 PERIODS = [Period(date(2026, 3, 8), date(2026, 3, 29), ZoneInfo(zone)) for zone in ZONES] + [
     Period(None, date(2027, 12, 31), ZoneInfo("Asia/Kathmandu"))
 ]

@@ -66,6 +66,8 @@ class RecorderKeeper:
         environment = os.environ | {
             "TRACKLINKS_DATA_DIR": str(settings.data_dir),
             "TRACKLINKS_DUPLICATE_WINDOW_S": str(settings.duplicate_window_s),
+            "TRACKLINKS_KEEP_CLICKS_DAYS": str(settings.keep_clicks_days),
+            "TRACKLINKS_KEEP_EXCLUDED_DAYS": str(settings.keep_excluded_days),
         }
         if settings.database_url is not None:
             environment["TRACKLINKS_DATABASE_URL"] = settings.database_url.get_secret_value()

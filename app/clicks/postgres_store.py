@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 
-from app.clicks import store
+from app.clicks import retention, store
+from app.clicks.retention import Horizon, Kept
 from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules, Seen, Tally, Visit, tally, visits_of
 from app.clicks.segments import Move
 
@@ -33,6 +35,19 @@ ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _PARTS)
 KEEP_VISIT = store.KEEP_VISIT.format(
     values="SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[])"
 )
+MOVE_HORIZON = retention.MOVE_HORIZON.format(
+    values="SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])"
+)
+FIND_HITS = {
+    is_counted: retention.FIND_HITS.format(
+        program="$1", from_ms="$2", before_ms="$3", among=among, batch="$4"
+    )
+    for is_counted, among in retention.COUNTED.items()
+}
+DELETE_HITS = """
+    DELETE FROM click USING unnest($1::bytea[], $2::bigint[]) AS old (id, link_id)
+    WHERE click.id = old.id AND click.link_id = old.link_id
+"""
 MOVE_POSITION = store.MOVE_POSITION.format(values="SELECT * FROM unnest($1::text[], $2::bigint[])")
 # Locked until COMMIT: whoever else would record these hits waits, and then finds them recorded.
 FIND_POSITIONS = """
@@ -128,6 +143,27 @@ class PostgresStore:
             )
         return last
 
+    async def move_horizons(self, kept: Kept, now_ms: int) -> list[Horizon]:
+        connection = await self._connection()
+        async with connection.transaction():
+            # As `FIND_RULES` locks it: their days stay what they are meanwhile.
+            await connection.execute("SELECT id FROM program ORDER BY id FOR KEY SHARE")
+            rows = await connection.fetch(retention.FIND_HORIZONS)
+            horizons = [retention.horizon_of(row, kept, now_ms) for row in rows]
+            values = [(h.program_id, h.clicks_ms, h.excluded_ms) for h in horizons]
+            await connection.execute(MOVE_HORIZON, *_columns(3, values))
+        return horizons
+
+    async def forget_hits(
+        self, program_id: int, from_ms: int, before_ms: int, *, is_counted: bool
+    ) -> int:
+        connection = await self._connection()
+        values = (program_id, from_ms, before_ms, retention.BATCH)
+        found = await connection.fetch(FIND_HITS[is_counted], *values)
+        if found:
+            await connection.execute(DELETE_HITS, *_columns(2, found))
+        return len(found)
+
     async def close(self) -> None:
         if self._open is not None:
             # If it does not say goodbye in time, it is cut off.
@@ -185,6 +221,6 @@ async def _write(connection: asyncpg.Connection, result: Tally) -> None:
     await connection.execute(KEEP_VISIT, *_columns(4, visits))
 
 
-def _columns(width: int, rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+def _columns(width: int, rows: Sequence[Any]) -> list[list[object]]:
     """Rows as the arrays that ``unnest`` makes rows of again."""
     return [[row[column] for row in rows] for column in range(width)]

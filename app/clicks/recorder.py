@@ -13,7 +13,8 @@ A segment that is passed and that nobody appends to is deleted, and only then it
 the other way round, a crash between the two would record it again.
 
 What keeps visitors private is done here too, in small batches between the drains: visits are
-forgotten after 24 hours, visitors' hashes and their day's key after 48.
+forgotten after 24 hours, visitors' hashes and their day's key after 48. Raw hits that are no
+longer kept are deleted likewise (`app.clicks.retention`).
 """
 
 import argparse
@@ -36,6 +37,7 @@ from app.clicks.devices import describe
 from app.clicks.postgres_store import PostgresStore
 from app.clicks.queries import utm
 from app.clicks.records import Record
+from app.clicks.retention import Kept, Retention
 from app.clicks.rollups import VISIT_MS, VISITOR_MS, Judged
 from app.clicks.segments import Segments
 from app.clicks.sqlite_store import SqliteStore
@@ -99,6 +101,8 @@ class Recorder:
         self._duplicate_ms = settings.duplicate_window_s * 1000
         self._positions: dict[str, int] | None = None
         self._forgotten = b""
+        kept = Kept(settings.keep_clicks_days, settings.keep_excluded_days)
+        self._retention = Retention(store, kept)
         self._lock = settings.data_dir / LOCK
         self.recorded = 0
 
@@ -145,7 +149,8 @@ class Recorder:
         last = await self._store.forget_visitors(self._forgotten, _first_id(now_ms - VISITOR_MS))
         if last is not None:
             self._forgotten = last
-        return visits == BATCH or last is not None
+        is_deleting = await self._retention.step(now_ms)
+        return visits == BATCH or last is not None or is_deleting
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until told to stop, then once more."""

@@ -3,7 +3,7 @@
 Pure. Both stores call `tally` inside the transaction that writes what comes out of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -215,38 +215,50 @@ def tally(
                 *hit.details,
             )
         )
-    _add_days(out, alike, zones)
-    _add_campaigns(out, campaigns)
+    _add_days(out, alike, zones, campaigns)
     return out
 
 
 def _add_days(
-    out: Tally, alike: Mapping[tuple[Any, ...], list[int]], zones: Mapping[int, str]
+    out: Tally,
+    alike: Mapping[tuple[Any, ...], list[int]],
+    zones: Mapping[int, str],
+    campaigns: Mapping[int, int],
 ) -> None:
-    """The same by day, and split by what tells the hits of a day apart."""
+    """The same by day, and split by what tells the hits of a day apart; for campaigns too."""
     for (link, quarter), counts in out.quarters.items():
         day = day_of_quarter(quarter, zones[link])
         out.link_days.setdefault((link, day), Counts()).add(counts)
-    for (link, quarter, reason), hits in out.reasons.items():
-        day = day_of_quarter(quarter, zones[link])
-        _add(out.link_parts, (link, Detail.REASON, day, reason), hits, 0)
-    for (link, quarter, *values), (clicks, unique) in alike.items():
-        day = day_of_quarter(quarter, zones[link])
-        for detail, value in enumerate(values, start=Detail.DESTINATION):
-            _add(out.link_parts, (link, detail, day, value), clicks, unique)
-
-
-def _add_campaigns(out: Tally, campaigns: Mapping[int, int]) -> None:
-    """The sums over each campaign's links. Which version of its destination is a link's own affair."""
-    for (link, day), counts in out.link_days.items():
         if link in campaigns:
             out.campaign_days.setdefault((campaigns[link], day), Counts()).add(counts)
-    for (link, detail, day, value), (hits, unique) in out.link_parts.items():
-        if link in campaigns and detail != Detail.DESTINATION:
-            _add(out.campaign_parts, (campaigns[link], detail, day, value), hits, unique)
+    for (link, quarter, reason), hits in out.reasons.items():
+        day = day_of_quarter(quarter, zones[link])
+        _split(out.link_parts, link, day, (reason,), Detail.REASON, [hits, 0])
+        if link in campaigns:
+            _split(out.campaign_parts, campaigns[link], day, (reason,), Detail.REASON, [hits, 0])
+    of_campaigns: dict[tuple[Any, ...], list[int]] = {}
+    for (link, quarter, *values), sums in alike.items():
+        day = day_of_quarter(quarter, zones[link])
+        _split(out.link_parts, link, day, values, Detail.DESTINATION, sums)
+        if link in campaigns:
+            # Which version of its destination it was is the link's own affair.
+            same = of_campaigns.setdefault((campaigns[link], day, *values[1:]), [0, 0])
+            same[0] += sums[0]
+            same[1] += sums[1]
+    for (campaign, day, *values), sums in of_campaigns.items():
+        _split(out.campaign_parts, campaign, day, values, Detail.REFERRER, sums)
 
 
-def _add(parts: Parts, key: tuple[int, int, int, str], hits: int, unique: int) -> None:
-    sums = parts.setdefault(key, [0, 0])
-    sums[0] += hits
-    sums[1] += unique
+def _split(
+    parts: Parts, owner: int, day: int, values: Iterable[str], first: Detail, sums: Sequence[int]
+) -> None:
+    """Add hits and unique ones to the part of each value. The first is of this detail."""
+    hits, unique = sums
+    for detail, value in enumerate(values, start=int(first)):
+        key = (owner, detail, day, value)
+        part = parts.get(key)
+        if part is None:
+            parts[key] = [hits, unique]
+        else:
+            part[0] += hits
+            part[1] += unique

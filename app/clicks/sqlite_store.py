@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.clicks import store
+from app.clicks import retention, store
+from app.clicks.retention import Horizon, Kept
 from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules, Seen, Tally, Visit, tally, visits_of
 from app.clicks.segments import Move
 
@@ -28,6 +29,13 @@ ADD_TO_CAMPAIGN_DAY = store.add_to_days("campaign", _values(7))
 ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _values(6))
 FIND_RULES = store.FIND_RULES.format(among="= ?")
 KEEP_VISIT = store.KEEP_VISIT.format(values=_values(4))
+MOVE_HORIZON = retention.MOVE_HORIZON.format(values=_values(3))
+FIND_HITS = {
+    is_counted: retention.FIND_HITS.format(
+        program="?", from_ms="?", before_ms="?", among=among, batch="?"
+    )
+    for is_counted, among in retention.COUNTED.items()
+}
 MOVE_POSITION = store.MOVE_POSITION.format(values=_values(2))
 
 
@@ -87,6 +95,25 @@ class SqliteStore:
                     "UPDATE click SET visitor = NULL WHERE id > ? AND id <= ?", (after, last)
                 )
         return last
+
+    async def move_horizons(self, kept: Kept, now_ms: int) -> list[Horizon]:
+        with self._writing() as connection:
+            rows = connection.execute(retention.FIND_HORIZONS).fetchall()
+            horizons = [retention.horizon_of(row, kept, now_ms) for row in rows]
+            connection.executemany(
+                MOVE_HORIZON, [(h.program_id, h.clicks_ms, h.excluded_ms) for h in horizons]
+            )
+        return horizons
+
+    async def forget_hits(
+        self, program_id: int, from_ms: int, before_ms: int, *, is_counted: bool
+    ) -> int:
+        values = (program_id, from_ms, before_ms, retention.BATCH)
+        found = self._connection.execute(FIND_HITS[is_counted], values).fetchall()
+        if found:
+            with self._writing() as connection:
+                connection.executemany("DELETE FROM click WHERE id = ? AND link_id = ?", found)
+        return len(found)
 
     async def close(self) -> None:
         if self._open is not None:

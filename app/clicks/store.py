@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from app.clicks.retention import Horizon, Kept
 from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules
 from app.clicks.segments import Move
 
@@ -108,5 +109,13 @@ class Store(Protocol):
 
         Returns the last id of the batch, or None when there was none.
         """
+
+    async def move_horizons(self, kept: Kept, now_ms: int) -> list[Horizon]:
+        """As `app.clicks.retention` asks it."""
+
+    async def forget_hits(
+        self, program_id: int, from_ms: int, before_ms: int, *, is_counted: bool
+    ) -> int:
+        """As `app.clicks.retention` asks it."""
 
     async def close(self) -> None: ...

@@ -141,6 +141,7 @@ async def _count_anew(session: WriteSession, program: Program, days: ProgramDays
     days.zone = None
     if days.clicks_ms:
         days.clicks_ms = midnight_from(days.clicks_ms, program.time_zone)
+        days.excluded_ms = midnight_from(days.excluded_ms, program.time_zone)
 
 
 def _counting(zone: str) -> Iterator[TextClause]:

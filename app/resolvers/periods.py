@@ -70,6 +70,14 @@ class Period:
         return Period(max(FIRST_DAY, last - (self.last - self.first)), last, self.zone)
 
 
+def date_before(day: date | None) -> date | None:
+    return None if day is None or day == FIRST_DAY else day - timedelta(days=1)
+
+
+def date_after(day: date) -> date:
+    return day + timedelta(days=1)
+
+
 def last_days(number: int, zone: ZoneInfo, *, now: datetime) -> Period:
     """This many days up to and including today."""
     if not 1 <= number <= LAST_DAYS_MAX:

@@ -137,6 +137,7 @@ async def _find(database: Database, what: Restatement, after: bytes) -> dict[byt
         .where(
             # Of what is older some may be gone, and its days are left alone.
             col(Click.at_ms) >= func.coalesce(col(ProgramDays.clicks_ms), 0),
+            col(Click.at_ms) >= func.coalesce(col(ProgramDays.excluded_ms), 0),
             col(Click.verdict) == what.was,
             col(Click.reason) == what.reason,
             # Not above it: what was moved is no longer found, and nothing is left out.

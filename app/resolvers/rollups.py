@@ -90,7 +90,8 @@ class Rollup:
                 self.sums, stored or nothing, counted or nothing, strict=True
             )
         )
-        return sums if any(sums) or counted is not None else None
+        # Of rows without anything, only one that stands for hits that are gone may be there.
+        return sums if any(sums) or None not in {stored, counted} else None
 
     def _is_gone(self, calendar: Calendar, named: dict[str, Any], column: str) -> bool:
         is_excluded = (

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import strawberry
@@ -11,11 +11,31 @@ from app.errors import UserErrorCode, refuse
 from app.models import Program
 from app.resolvers import breakdowns, earnings, stats
 from app.resolvers.earnings import NOTHING, Earned
+from app.resolvers.pages import page_args
 from app.schema.breakdowns import ByArgument, LimitArgument, StatsBreakdown
 from app.schema.context import Info
 from app.schema.earnings import Earnings
 from app.schema.loaders import Measure
 from app.schema.scalars import TimeZone
+
+if TYPE_CHECKING:
+    from app.schema.hits import HitConnection, HitFilterInput, Reconciliation
+
+HITS = strawberry.lazy("app.schema.hits")
+
+
+# As those of `app.schema.connections`, which needs this module first.
+First = Annotated[
+    int | None,
+    strawberry.argument(description="How many, from the beginning: 0 to 100, 20 by default."),
+]
+After = Annotated[
+    str | None, strawberry.argument(description="Only what comes after the item of this cursor.")
+]
+Last = Annotated[int | None, strawberry.argument(description="How many, from the end: 0 to 100.")]
+Before = Annotated[
+    str | None, strawberry.argument(description="Only what comes before the item of this cursor.")
+]
 
 
 @strawberry.input(description="A stretch of days, both ends included.")
@@ -175,6 +195,41 @@ class Stats(Earnings):
             return StatsBreakdown.of(by, parts.breakdown, [*parts.parts, parts.other])
         found = await info.context.loaders.breakdown.load(((measure, split), self.key))
         return StatsBreakdown.of(by, found or breakdowns.Breakdown())
+
+    @strawberry.field(
+        description="The hits behind these numbers one by one, newest first, as far as they are "
+        "kept: numbers stay, single hits go after a time. Not for keys of partners.",
+        metadata={"cost": 50},
+    )
+    async def hits(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated["HitFilterInput", HITS] | None = None,
+    ) -> Annotated["HitConnection", HITS]:
+        from app.schema.hits import connect
+
+        args = page_args(first, after, last, before)
+        return await connect(info, self.scope, self.key, self.program_id, self.period, filter, args)
+
+    @strawberry.field(
+        description="How the hits become these numbers, in one line.", metadata={"cost": 1}
+    )
+    async def reconciliation(self, info: Info) -> Annotated["Reconciliation", HITS]:
+        from app.schema.hits import Reconciliation
+
+        earned = await self._earned(info)
+        return Reconciliation(
+            hits=self.clicks + self.excluded_clicks + self.hits_after_archive,
+            excluded=self.excluded_clicks,
+            after_archive=self.hits_after_archive,
+            clicks=self.clicks,
+            unique_clicks=self.unique_clicks,
+            conversions=None if earned is None else earned.conversions,
+        )
 
     @strawberry.field(
         description="The same of as many days right before, to compare with. Null for all time.",
