@@ -17,7 +17,7 @@ CONNECTIONS = 16
 PATIENCE_S = 20
 # A fragment is as little part of the path as a query is, and spaces behind it are the line's.
 # Any server has to take a whole URL for a target, and none looks at whose it is.
-EXACT = re.compile(rb"(?:http://evil\.example)?/%b(?:[?#].*| *)" % CODE, re.IGNORECASE | re.DOTALL)
+EXACT = re.compile(rb"(?:http://[^/?#]*)?/%b(?:[?#].*| *)" % CODE, re.IGNORECASE | re.DOTALL)
 
 
 def every_byte_everywhere() -> Iterator[bytes]:

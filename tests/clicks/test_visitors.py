@@ -111,6 +111,20 @@ async def test_who_asks_not_to_be_followed_is_counted_and_not_known(
     assert (numbers["clicks"], numbers["unique_clicks"]) == (3, 0)
 
 
+async def test_nobody_can_be_followed_from_one_brand_to_another(site: Site) -> None:
+    """The same thousand people at two brands: nothing stored of one occurs at the other."""
+    await site.add_links("abcdefgh")
+    await site.add_links("ijkmnpqr", program=2)
+    people = 1000
+    async with site.redirecting() as redirect:
+        for number in range(people):
+            for code in ("abcdefgh", "ijkmnpqr"):
+                await ask(redirect, f"/{code}", address=f"10.0.{number // 250}.{number % 250}")
+    await site.drain()
+    rows = await site.rows("SELECT DISTINCT link_id, visitor FROM click")
+    assert len(rows) == len({visitor for _, visitor in rows}) == 2 * people
+
+
 async def test_nothing_that_is_kept_names_a_person(site: Site) -> None:
     await site.add_links("abcdefgh")
     people = 1000
