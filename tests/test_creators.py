@@ -1,9 +1,13 @@
 """Creators: the people of a program."""
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
 from tests.world import World, codes
 
 CREATOR = "creator { id handle displayName firstName email externalId archivedAt }"
@@ -167,6 +171,38 @@ def test_an_erased_creator_is_nobody_and_their_links_and_numbers_stay(
     assert codes(payload["userErrors"]) == ["ARCHIVED"]
     log = world.ask("{ auditLog(first: 100) { nodes { action changes { value } } } }")
     assert "marker" not in str(log).lower()
+
+
+def test_erasing_a_creator_blanks_what_was_said_to_them_and_to_nobody_else(
+    world: World, settings: Settings
+) -> None:
+    campaign = world.a_campaign()
+    marked, other = (
+        world.a_creator(displayName=f"{word} Name", email=f"{word}@brand.example")
+        for word in ("markerana", "ben")
+    )
+    ana, ben = world.enroll(campaign, [marked, other])
+    world.send(campaign, "Hello {{creator_name}}", ana, ben)
+    (before,) = world.messages_of(ana)
+    assert "markerana" in before["body"]
+    assert before["status"] == "QUEUED"
+
+    world.do("eraseCreator", CREATOR, id=marked)
+
+    (after,) = world.messages_of(ana)
+    assert (after["toAddress"], after["subject"], after["body"]) == ("", "", "")
+    # It was waiting: nothing is sent to nobody.
+    assert (after["status"], after["id"]) == ("FAILED", before["id"])
+    (kept,) = world.messages_of(ben)
+    assert (kept["toAddress"], kept["status"]) == ("ben@brand.example", "QUEUED")
+    assert "ben Name" in kept["body"]
+    if settings.database_url is None:
+        file = settings.data_dir / "tracklinks.db"
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        data = file.read_bytes() + Path(f"{file}-wal").read_bytes()
+        assert b"ben@brand.example" in data
+        assert b"markerana" not in data
 
 
 def test_an_export_holds_what_is_kept_of_one_creator_and_of_nobody_else(world: World) -> None:

@@ -145,6 +145,47 @@ def test_an_address_that_was_not_signed_here_or_was_revoked_leads_nowhere(
     assert not any(signature in said for said in ours)
 
 
+def test_a_key_limited_to_some_campaigns_reads_messages_without_the_pages_address(
+    world: World, ana: str
+) -> None:
+    campaign = world.a_campaign()
+    (enrollment,) = world.enroll(campaign, [ana])
+    text = {
+        "campaignId": campaign,
+        "subject": "Page: {{campaign_manager_link}}",
+        "body": "See {{campaign_manager_link}} soon.",
+    }
+    assert world.message(text, enrollment)["userErrors"] == []
+    path, everything = path_of(world, ana), world.key
+    preview = """query($input: PreviewMessageInput!) { previewMessage(input: $input) {
+        previews { subject body } } }"""
+    asked = {"content": {"oneOff": text}, "enrollmentIds": [enrollment]}
+
+    def read() -> list[dict[str, str]]:
+        found = world.ask(preview, input=asked)["previewMessage"]["previews"]
+        return [*found, *world.messages_of(enrollment)]
+
+    for shown in read():
+        assert shown["subject"] == f"Page: {BASE}{path}"
+        assert shown["body"] == f"See {BASE}{path} soon."
+    world.key = world.do(
+        "createApiKey",
+        "text",
+        name="Agency",
+        role="MANAGER",
+        programId=world.program_id,
+        campaignIds=[campaign],
+    )["text"]
+    limited = read()
+    assert len(limited) == 2
+    for shown in limited:
+        assert shown["subject"] == f"Page: {BASE}/manager/…"
+        assert shown["body"] == f"See {BASE}/manager/… soon."
+    query = "query($id: ID!) { node(id: $id) { ... on Creator { managerUrl } } }"
+    assert world.ask(query, id=ana)["node"] == {"managerUrl": None}
+    assert world.ask(query, key=everything, id=ana)["node"]["managerUrl"] is not None
+
+
 def test_qr_codes_can_be_saved_of_own_live_links_alone(world: World, ana: str) -> None:
     campaign = world.a_campaign()
     mine, theirs = world.enroll(campaign, [ana, world.a_creator()])

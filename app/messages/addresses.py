@@ -9,6 +9,7 @@ expire by itself: it stands in messages that creators keep.
 """
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +22,8 @@ from app.settings import Settings
 
 SECRET_BYTES = 32
 _PREFIX = "crt"
+# Whatever the base URL was when it was written.
+_TOKEN = re.compile(r"/manager/[0-9A-Za-z]+-[0-9]+\.[0-9A-Za-z_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class Addresses:
             return None
         creator_id = decode(_PREFIX, f"{_PREFIX}_{letters}")
         return None if creator_id is None else ManagerToken(creator_id, int(version))
+
+
+def without_tokens(text: str) -> str:
+    """The text for a reader who may not open the pages that it leads to."""
+    return _TOKEN.sub("/manager/…", text)
 
 
 def open_addresses(settings: Settings) -> Addresses:

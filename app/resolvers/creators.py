@@ -13,6 +13,7 @@ from app.database import ReadSession
 from app.errors import Fault, Refused, UserErrorCode, refuse
 from app.ids import encode, new_id
 from app.models import Creator, Enrollment, Program, StageChange, TrackingLink
+from app.resolvers import message_queue
 from app.resolvers.change import Change
 from app.resolvers.filters import among, by_archived, containing
 from app.resolvers.inputs import Form, size
@@ -90,8 +91,13 @@ async def archive(change: Change, key: int | None) -> Creator:
 
 async def erase(change: Change, key: int | None) -> Creator:
     """Forget who a creator is, for good. Their links go on, and all that was counted stays."""
+    # First, like whoever sends: a message is queued before this and blanked, or after it, when
+    # there is no address to send it to.
+    theirs = visible(change.viewer, Enrollment).where(Enrollment.creator_id == key)
+    await change.session.exec(theirs.order_by(col(Enrollment.id)).with_for_update())
     creator = await change.get(Creator, key, "creator", "id")
     if creator.erased_at is None:
+        await message_queue.blank(change, creator)
         creator.sqlmodel_update(
             {
                 "handle": f"erased-{secrets.token_hex(8)}",

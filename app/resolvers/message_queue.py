@@ -1,14 +1,24 @@
-"""Queues messages: makes the links that they lack and puts them into the outbox, together."""
+"""Queues messages, with the links that they lack, and takes back what they say."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from app.auth import Viewer, visible
 from app.database import ReadSession
 from app.ids import encode, new_id
-from app.models import Campaign, Enrollment, Message, MessageLink, MessageTemplate, TrackingLink
+from app.models import (
+    Campaign,
+    Creator,
+    Enrollment,
+    Message,
+    MessageLink,
+    MessageStatus,
+    MessageTemplate,
+    TrackingLink,
+)
 from app.resolvers import link_making
 from app.resolvers.change import Change
 from app.resolvers.mail_merge import Merge, Plan, SkipReason
@@ -110,6 +120,20 @@ async def queue(
         )
         for plan in plans
     ]
+
+
+async def blank(change: Change, creator: Creator) -> None:
+    """Blank what was said to a creator, and to which address. What is waiting does not go out.
+    Their enrollments are locked, so that nothing is queued meanwhile."""
+    of_creator = update(Message).where(col(Message.creator_id) == creator.id)
+    is_waiting = col(Message.status) == MessageStatus.QUEUED
+    # A mail server's refusal quotes the address: that goes too.
+    await change.session.exec(of_creator.values(to_address="", subject="", body="", error=""))
+    await change.session.exec(
+        of_creator.where(is_waiting).values(
+            status=MessageStatus.FAILED, error="The creator's personal data was erased."
+        )
+    )
 
 
 async def _make(

@@ -421,8 +421,8 @@ class CreatorMutation:
         return UpdateCreatorPayload(creator=Creator.of(creator))
 
     @mutation(
-        "Forget a creator's name, handle, addresses and keys, for good. Their links go on "
-        "working and their numbers stay. Again, it changes nothing.",
+        "Forget a creator's name, handle, addresses and keys, and what messages said to them, for "
+        "good. Their links go on working and their numbers stay. Again, it changes nothing.",
         needs=Permission.ADMINISTER,
     )
     async def erase_creator(self, change: Change, input: EraseCreatorInput) -> EraseCreatorPayload:

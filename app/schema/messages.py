@@ -10,6 +10,7 @@ from app import models
 from app.auth import Permission
 from app.errors import Refused, UserErrorCode, refuse
 from app.messages import tags
+from app.messages.addresses import without_tokens
 from app.models import MessageStatus
 from app.resolvers import messages
 from app.resolvers.change import Change
@@ -178,13 +179,14 @@ class Message(Node):
         description="The subject line as sent. Null for keys that may not read what is personal."
     )
     def subject(self, info: Info) -> str | None:
-        return self.row.subject if _may_read_text(info) else None
+        return _shown(info, self.row.subject) if _may_read_text(info) else None
 
     @strawberry.field(
-        description="The body as sent. Null for keys that may not read what is personal."
+        description="The body as sent. Null for keys that may not read what is personal; without "
+        "the address of the creator's page for keys that are limited to some campaigns."
     )
     def body(self, info: Info) -> str | None:
-        return self.row.body if _may_read_text(info) else None
+        return _shown(info, self.row.body) if _may_read_text(info) else None
 
     @strawberry.field(
         description="The address it goes to. Null for keys that may not read what is personal."
@@ -230,6 +232,12 @@ def may_read(info: Info) -> bool:
 
 def _may_read_text(info: Info) -> bool:
     return info.context.viewer.may(Permission.READ_PERSONAL)
+
+
+def _shown(info: Info, text: str) -> str:
+    """A message's text. The creator's page shows all their campaigns, and whoever has its
+    address opens it: a key that is limited to some does not read it here either."""
+    return text if info.context.viewer.campaign_ids is None else without_tokens(text)
 
 
 async def messages_with(info: Info, tracking_link_id: int) -> list[Message]:
@@ -409,15 +417,15 @@ class MessageQuery:
             return PreviewMessagePayload(
                 user_errors=[UserError.of(each) for each in refused.faults]
             )
-        return PreviewMessagePayload(previews=[_preview(each) for each in found])
+        return PreviewMessagePayload(previews=[_preview(info, each) for each in found])
 
 
-def _preview(found: messages.Preview) -> MessagePreview:
+def _preview(info: Info, found: messages.Preview) -> MessagePreview:
     plan = found.plan
     return MessagePreview(
         enrollment=NODES["enr"].of(plan.enrollment),
-        subject=found.subject,
-        body=found.body,
+        subject=_shown(info, found.subject),
+        body=_shown(info, found.body),
         reused_tracking_links=[NODES["lnk"].of(link) for link in plan.reused],
         campaign_links_to_generate=[NODES["cml"].of(link) for link in found.to_make],
         skip_reason=plan.reason,
