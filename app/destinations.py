@@ -110,14 +110,12 @@ def check(text: str, *, own_hosts: Collection[str] = (), allow_private: bool = F
             "as brand.com and, if any, a port up to 65535.",
         ) from None
     _check_host(url, allow_private=allow_private)
-    host = url.host or ""
-    for own in map(_own_host, own_hosts):
-        if host == own or host.endswith(f".{own}"):
-            raise BadDestination(
-                "own_host",
-                f"{own} is the address of the tracking links themselves. Give the page that "
-                "viewers should arrive at.",
-            )
+    if (own := _own(url, own_hosts)) is not None:
+        raise BadDestination(
+            "own_host",
+            f"{own} is the address of the tracking links themselves. Give the page that "
+            "viewers should arrive at.",
+        )
     if url.port in _BLOCKED_PORTS:
         raise BadDestination(
             "port", f"Browsers refuse to open port {url.port}. Leave the port out, or use another."
@@ -126,6 +124,17 @@ def check(text: str, *, own_hosts: Collection[str] = (), allow_private: bool = F
     if len(kept) > MAX_LENGTH:
         raise _too_long(len(kept))
     return kept
+
+
+def leads_home(url: str, own_hosts: Collection[str]) -> bool:
+    """Whether a URL that was checked once would be refused now as an own host's."""
+    return _own(Url(url), own_hosts) is not None
+
+
+def _own(url: Url, own_hosts: Collection[str]) -> str | None:
+    host = url.host or ""
+    of = (own for own in map(_own_host, own_hosts) if host == own or host.endswith(f".{own}"))
+    return next(of, None)
 
 
 def _too_long(length: int) -> BadDestination:

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -119,10 +118,9 @@ def create_app() -> Application:
 
 def destination_check(settings: Settings) -> Callable[[str], str]:
     """The installation's rules for destinations: returns the URL to store, or raises."""
-    own = urlsplit(settings.base_url).hostname
     return partial(
         destinations.check,
-        own_hosts=frozenset(settings.own_hosts) | ({own} if own else set()),
+        own_hosts=settings.all_own_hosts,
         allow_private=settings.allow_private_destinations,
     )
 

@@ -162,7 +162,7 @@ class Redirect:
         # How many answers of each status, for whoever watches.
         self.answered = dict.fromkeys((302, 404, 405, 410, 429, 503), 0)
         self._reserved = reserved
-        self._links = open_links(settings.database, table)
+        self._links = open_links(settings.database, table, own_hosts=settings.all_own_hosts)
         self._visitors = Visitors(DayKeys(settings.data_dir / "day-keys"))
         self._proxies = Networks(settings.trusted_proxies)
         self._excluded = Networks(settings.excluded_networks)

@@ -8,6 +8,7 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -251,6 +252,12 @@ class Settings(BaseSettings):
         """Whom messages are from."""
         name, address = parseaddr(self.mail_from or "")
         return Address(name, addr_spec=address)
+
+    @property
+    def all_own_hosts(self) -> frozenset[str]:
+        """The names of this server, that of its public address among them."""
+        own = urlsplit(self.base_url).hostname
+        return frozenset(self.own_hosts) | ({own} if own else set())
 
     @property
     def local_url(self) -> str:

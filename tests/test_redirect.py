@@ -284,3 +284,16 @@ async def test_half_a_request_does_not_hold_a_connection(
                 writer.write(whole[:20])
                 assert await reader.read() == b""  # the server closed it
             writer.close()
+
+
+async def test_a_destination_whose_host_became_our_own_leads_nowhere(site: Site) -> None:
+    await site.add_links("bcdfghjk", destination="https://shop.brand.example/sale")
+    async with site.redirecting() as redirect:
+        assert (await ask(redirect, "/bcdfghjk")).status == 302
+    for own in ("shop.brand.example", "brand.example", "SHOP.brand.example:8443"):
+        async with site.redirecting(own_hosts=[own]) as redirect:
+            for _ in range(2):  # also when it is remembered
+                answer = await ask(redirect, "/bcdfghjk")
+                assert (answer.status, answer.location) == (404, None)
+    async with site.redirecting(own_hosts=["p.brand.example"]) as redirect:
+        assert (await ask(redirect, "/bcdfghjk")).status == 302

@@ -13,6 +13,9 @@ table. When the database does not answer in time, the next second's requests don
 When the database can't be asked, the row that was last read serves, but only if the change
 table does not say that it may have changed: an archived link never redirects. What is then
 unknown is `LinksAway`, not absent.
+
+A destination on a host that has become one of our own since it was given is none: the viewer
+would go round in circles.
 """
 
 import asyncio
@@ -20,11 +23,13 @@ import contextlib
 import logging
 import sqlite3
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
 import asyncpg
 
+from app import destinations
 from app.change_table import WRITERS, ChangeTable, slot_of
 
 log = logging.getLogger(__name__)
@@ -122,8 +127,9 @@ class _Kept:
 
 
 class SqliteLinks:
-    def __init__(self, path: Path, table: ChangeTable) -> None:
+    def __init__(self, path: Path, table: ChangeTable, own_hosts: Collection[str]) -> None:
         self._path = path
+        self._own_hosts = own_hosts
         self._slots = table.slots
         self._kept = _Kept()
         self._connection: sqlite3.Connection | None = None
@@ -144,7 +150,7 @@ class SqliteLinks:
             log.warning("The database can't be read: %s", error)
             self._connection = None
             raise LinksAway from error
-        if row is None:
+        if row is None or destinations.leads_home(row[3], self._own_hosts):
             self._kept.drop(code)
             return None
         link = Link(row, slot, NEVER if stamp & WRITERS else stamp)
@@ -169,8 +175,9 @@ class SqliteLinks:
 
 
 class PostgresLinks:
-    def __init__(self, url: str, table: ChangeTable) -> None:
+    def __init__(self, url: str, table: ChangeTable, own_hosts: Collection[str]) -> None:
         self._url = url
+        self._own_hosts = own_hosts
         self._slots = table.slots
         self._kept = _Kept()
         self._pool: asyncpg.Pool | None = None
@@ -203,7 +210,7 @@ class PostgresLinks:
             if last_known is None:
                 raise LinksAway from error
             return last_known
-        if row is None:
+        if row is None or destinations.leads_home(row[3], self._own_hosts):
             self._kept.drop(code)
             return None
         link = Link(row, slot, NEVER if stamp & WRITERS else stamp)
@@ -231,7 +238,11 @@ class PostgresLinks:
             raise
 
 
-def open_links(database: str, table: ChangeTable) -> SqliteLinks | PostgresLinks:
+def open_links(
+    database: str, table: ChangeTable, *, own_hosts: Collection[str] = ()
+) -> SqliteLinks | PostgresLinks:
     """The look-up for a database's address, as ``Settings.database`` gives it."""
     scheme, _, path = database.partition(":///")
-    return SqliteLinks(Path(path), table) if scheme == "sqlite" else PostgresLinks(database, table)
+    if scheme == "sqlite":
+        return SqliteLinks(Path(path), table, own_hosts)
+    return PostgresLinks(database, table, own_hosts)
