@@ -25,6 +25,7 @@ from app.models import Click, Detail, ProgramDays, TrackingLink, Verdict
 from app.resolvers.grains import counts_of, parts_of, rows_of
 from app.resolvers.pages import Page, PageArgs
 from app.resolvers.periods import Period, Scope, date_after, date_before
+from app.resolvers.rollups import JUDGED
 
 # A day of any zone begins at most so long before or after that of UTC.
 FURTHEST_MS = 15 * 3_600_000
@@ -117,8 +118,9 @@ async def _read(
         chosen = chosen.where(
             col(Click.reason) == only.reason, col(Click.verdict) == Verdict.EXCLUDED
         )
-    elif only.verdict is not None:
-        chosen = chosen.where(col(Click.verdict) == only.verdict)
+    else:
+        wanted = JUDGED if only.verdict is None else (only.verdict,)
+        chosen = chosen.where(col(Click.verdict).in_(wanted))
     place = tuple_(Click.at_ms, Click.id)
     if position is not None:
         chosen = chosen.where(place > position if args.is_backward else place < position)
