@@ -25,10 +25,11 @@ from app.models import Click, Detail, ProgramDays, TrackingLink, Verdict
 from app.resolvers.grains import counts_of, parts_of, rows_of
 from app.resolvers.pages import Page, PageArgs
 from app.resolvers.periods import Period, Scope, date_after, date_before
-from app.resolvers.rollups import JUDGED
 
 # A day of any zone begins at most so long before or after that of UTC.
 FURTHEST_MS = 15 * 3_600_000
+# What figures are made of, and nothing else that may be recorded.
+IN_FIGURES = (Verdict.COUNTED, Verdict.EXCLUDED, Verdict.AFTER_ARCHIVE)
 COLUMNS = {
     Verdict.COUNTED: ("clicks",),
     Verdict.EXCLUDED: ("excluded_hits",),
@@ -119,7 +120,7 @@ async def _read(
             col(Click.reason) == only.reason, col(Click.verdict) == Verdict.EXCLUDED
         )
     else:
-        wanted = JUDGED if only.verdict is None else (only.verdict,)
+        wanted = IN_FIGURES if only.verdict is None else (only.verdict,)
         chosen = chosen.where(col(Click.verdict).in_(wanted))
     place = tuple_(Click.at_ms, Click.id)
     if position is not None:

@@ -123,9 +123,6 @@ CAMPAIGN = col(TrackingLink.campaign_id)
 QUARTER = (col(Click.at_ms) // QUARTER_MS).cast(Integer)
 IS_COUNTED = col(Click.verdict) == Verdict.COUNTED
 IS_EXCLUDED = col(Click.verdict) == Verdict.EXCLUDED
-# What the recorder adds up, and nothing that somebody else may put beside it.
-JUDGED = (Verdict.COUNTED, Verdict.EXCLUDED, Verdict.AFTER_ARCHIVE)
-IS_JUDGED = col(Click.verdict).in_(JUDGED)
 UNIQUE = number_of(IS_COUNTED & col(Click.is_unique))
 COUNTS = ("clicks", "unique_clicks", "suspect_clicks", "excluded_hits", "hits_after_archive")
 SUMS = (
@@ -148,8 +145,8 @@ DETAILS: dict[Detail, Any] = {
 
 
 async def _quarters(session: ReadSession, links: Sequence[int], zone: str) -> dict[Key, Sums]:
-    chosen = select(LINK, QUARTER, *SUMS).where(LINK.in_(links), IS_JUDGED)
-    return await counted(session, chosen.group_by(LINK, QUARTER), 2)
+    chosen = select(LINK, QUARTER, *SUMS).where(LINK.in_(links)).group_by(LINK, QUARTER)
+    return await counted(session, chosen, 2)
 
 
 async def _reasons(session: ReadSession, links: Sequence[int], zone: str) -> dict[Key, Sums]:
@@ -165,8 +162,8 @@ async def _reasons(session: ReadSession, links: Sequence[int], zone: str) -> dic
 def _days(owner: Any) -> Recount:
     async def recount(session: ReadSession, keys: Sequence[int], zone: str) -> dict[Key, Sums]:
         day = _day(zone)
-        chosen = _of(owner, keys, owner, day, *SUMS).where(IS_JUDGED)
-        return await counted(session, chosen.group_by(owner, day), 2)
+        chosen = _of(owner, keys, owner, day, *SUMS).group_by(owner, day)
+        return await counted(session, chosen, 2)
 
     return recount
 
