@@ -28,8 +28,6 @@ from app.resolvers.periods import Period, Scope, date_after, date_before
 
 # A day of any zone begins at most so long before or after that of UTC.
 FURTHEST_MS = 15 * 3_600_000
-# What figures are made of, and nothing else that may be recorded.
-IN_FIGURES = (Verdict.COUNTED, Verdict.EXCLUDED, Verdict.AFTER_ARCHIVE)
 COLUMNS = {
     Verdict.COUNTED: ("clicks",),
     Verdict.EXCLUDED: ("excluded_hits",),
@@ -119,9 +117,8 @@ async def _read(
         chosen = chosen.where(
             col(Click.reason) == only.reason, col(Click.verdict) == Verdict.EXCLUDED
         )
-    else:
-        wanted = IN_FIGURES if only.verdict is None else (only.verdict,)
-        chosen = chosen.where(col(Click.verdict).in_(wanted))
+    elif only.verdict is not None:
+        chosen = chosen.where(col(Click.verdict) == only.verdict)
     place = tuple_(Click.at_ms, Click.id)
     if position is not None:
         chosen = chosen.where(place > position if args.is_backward else place < position)

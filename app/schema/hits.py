@@ -1,7 +1,6 @@
 """The hits behind a number in the graph, one by one, and how they add up to it."""
 
 from datetime import UTC, datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -20,30 +19,22 @@ if TYPE_CHECKING:
 
 TRACKING_LINKS = strawberry.lazy("app.schema.tracking_links")
 
-
-class HitVerdict(Enum):
-    """Those that stand in figures."""
-
-    COUNTED = Verdict.COUNTED
-    EXCLUDED = Verdict.EXCLUDED
-    AFTER_ARCHIVE = Verdict.AFTER_ARCHIVE
-
-
 publish(
-    HitVerdict,
+    Verdict,
     "What a hit counts as.",
     {
         "COUNTED": "A click: a person followed the link.",
         "EXCLUDED": "No click. The reason says why.",
         "AFTER_ARCHIVE": "The link was archived, and led nowhere.",
     },
+    name="HitVerdict",
 )
 
 
 @strawberry.type(description="One request of a link, as it was judged. It names nobody.")
 class Hit:
     at: datetime = strawberry.field(description="When it was.")
-    verdict: HitVerdict = strawberry.field(description="What it counts as.")
+    verdict: Verdict = strawberry.field(description="What it counts as.")
     reason: str | None = strawberry.field(
         description="Why it is excluded, as in `excludedByReason`. A click that has one was "
         "excluded first, and counted later."
@@ -73,7 +64,7 @@ class Hit:
     def of(cls, row: Click) -> "Hit":
         return cls(
             at=datetime.fromtimestamp(row.at_ms / 1000, UTC),
-            verdict=HitVerdict(row.verdict),
+            verdict=row.verdict,
             reason=row.reason or None,
             is_unique=row.is_unique,
             is_suspect=row.is_suspect,
@@ -90,7 +81,7 @@ class Hit:
 
 @strawberry.input(description="Which hits to list.")
 class HitFilterInput:
-    verdict: HitVerdict | None = strawberry.field(
+    verdict: Verdict | None = strawberry.field(
         default=strawberry.UNSET, description="Only those that count as this."
     )
     reason: str | None = strawberry.field(
@@ -98,7 +89,7 @@ class HitFilterInput:
     )
 
     def as_filter(self) -> hits.Filter:
-        verdict = self.verdict.value if isinstance(self.verdict, HitVerdict) else None
+        verdict = self.verdict if isinstance(self.verdict, Verdict) else None
         return hits.Filter(verdict, self.reason or None)
 
 
