@@ -1,13 +1,13 @@
 """A small program with a year of random hits, recorded for real, and what it must add up to."""
 
 import random
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import select
+from sqlmodel import SQLModel, select
 
 from app import utm
 from app.clicks.recorder import judged, open_store
@@ -108,22 +108,22 @@ async def add_program(
                     )
                     session.add(link)
                     await session.flush()
-                    url = link.destination_url
-                    # Each is sent elsewhere once; clicks may have gone to either.
-                    for version, to in enumerate((url, url.replace("=s", "=t")), start=1):
-                        session.add(
-                            LinkDestination(tracking_link_id=key, version=version, url=to, at=NOW)
-                        )
-                        source, medium, name = utm.of_url(to)
-                        parameters = {"source": source, "medium": medium, "campaign": name}
-                        session.add(
-                            DestinationUtm(tracking_link_id=key, version=version, **parameters)
-                        )
-                    labels = ("story", "reel")[: (creator + place) % 3]
-                    for order, label in enumerate(labels):
-                        session.add(LinkLabel(tracking_link_id=key, label=label, place=order))
+                    session.add_all(_beside(link, labels=(creator + place) % 3))
                     links.append(link)
     return links
+
+
+def _beside(link: TrackingLink, *, labels: int) -> Iterator[SQLModel]:
+    """Its labels, and two destinations: hits may have gone to either."""
+    for order, label in enumerate(("story", "reel")[:labels]):
+        yield LinkLabel(tracking_link_id=link.id, label=label, place=order)
+    url = link.destination_url
+    for version, to in enumerate((url, url.replace("=s", "=t")), start=1):
+        yield LinkDestination(tracking_link_id=link.id, version=version, url=to, at=NOW)
+        source, medium, campaign = utm.of_url(to)
+        if source:
+            named = {"source": source, "medium": medium, "campaign": campaign}
+            yield DestinationUtm(tracking_link_id=link.id, version=version, **named)
 
 
 async def add_hits(

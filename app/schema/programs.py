@@ -161,7 +161,10 @@ class CreateProgramPayload:
 class UpdateProgramInput:
     id: strawberry.ID = strawberry.field(description="The program to change.")
     name: strawberry.Maybe[str] = strawberry.field(description="A new name.")
-    time_zone: strawberry.Maybe[TimeZone] = strawberry.field(description="A new time zone.")
+    time_zone: strawberry.Maybe[TimeZone] = strawberry.field(
+        description="A new time zone. Reports are of its days from now on, also of the past; only "
+        "days before `clicksKeptSince` stay those of the old one."
+    )
     unique_window_minutes: strawberry.Maybe[int] = strawberry.field(
         description="A new window for unique clicks, 1 to 1440 minutes. It holds from now on."
     )
