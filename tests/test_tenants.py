@@ -57,9 +57,10 @@ def _id(prefix: str, type_: str) -> Kind:
 PRG, CMP, CML = _id("prg", "Program"), _id("cmp", "Campaign"), _id("cml", "CampaignLink")
 CRT, ENR, LNK = _id("crt", "Creator"), _id("enr", "Enrollment"), _id("lnk", "TrackingLink")
 STC, KEY = _id("stc", "StageChange"), _id("key", "ApiKey")
+SHR = _id("shr", "ReportShare")
 HANDLE, EXTERNAL_ID = Kind("handle", "nobody"), Kind("externalId", "crm-0")
 CODE = Kind("code", "nosuchcode")
-NODES = (PRG, CMP, CML, CRT, ENR, LNK, STC, KEY)
+NODES = (PRG, CMP, CML, CRT, ENR, LNK, STC, KEY, SHR)
 KINDS = (*NODES, HANDLE, EXTERNAL_ID, CODE)
 
 
@@ -145,6 +146,10 @@ CASES: dict[str, Case] = {
     "Mutation.updateTrackingLink": change(MANAGE, {"id": LNK, "labels": ["story"]}),
     "Mutation.archiveTrackingLink": change(MANAGE, {"id": LNK}),
     "Mutation.replaceTrackingLink": change(MANAGE, {"id": LNK}),
+    "Mutation.createReportShare": change(
+        MANAGE, {"campaignId": CMP, "name": "Agency"}, {"programId": PRG, "name": "Agency"}
+    ),
+    "Mutation.revokeReportShare": change(MANAGE, {"id": SHR}),
     "Mutation.createApiKey": change(
         ADMINISTER, {"name": "Agency", "role": "PARTNER", "programId": PRG, "campaignIds": [CMP]}
     ),
@@ -217,6 +222,9 @@ class Tenant:
         other_key = world.do(
             "createApiKey", "apiKey { id }", name="Agency", role="PARTNER", programId=program
         )
+        share = world.do(
+            "createReportShare", "reportShare { id }", campaignId=campaign, name="Agency"
+        )
         changes = world.ask(
             "query($id: ID!) { enrollment(id: $id) { stageChanges { nodes { id } } } }",
             id=enrollment,
@@ -233,6 +241,7 @@ class Tenant:
                 LNK.name: link["id"],
                 STC.name: changes[0]["id"],
                 KEY.name: other_key["apiKey"]["id"],
+                SHR.name: share["reportShare"]["id"],
                 HANDLE.name: f"only-{word}",
                 EXTERNAL_ID.name: f"crm-{word}",
                 CODE.name: link["code"],

@@ -36,6 +36,7 @@ from app.models.messages import (
     MessageTemplate,
 )
 from app.models.programs import Program
+from app.models.reports import ReportSection, ReportShare
 from app.models.tracking_links import LinkDestination, LinkLabel, TrackingLink
 
 __all__ = [
@@ -71,6 +72,8 @@ __all__ = [
     "MessageTemplate",
     "Precedence",
     "Program",
+    "ReportSection",
+    "ReportShare",
     "Role",
     "Stage",
     "StageChange",
