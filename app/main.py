@@ -33,6 +33,7 @@ from app.metrics import Metrics
 from app.migrations import upgrade
 from app.pages import static
 from app.pages.manager import ManagerPage
+from app.pages.reports import ReportPages
 from app.redirect import Redirect
 from app.schema import Context, schema
 from app.settings import Settings
@@ -68,6 +69,7 @@ class Application(Router):
                 *self.conversions.routes(),
                 Route("/healthz", self.healthy),
                 *ManagerPage(self.database, self.addresses).routes(),
+                *ReportPages(self.database, self.addresses, self._viewer_of).routes(),
                 *static.routes(),
                 *([Metrics(settings, self.redirect).route()] if settings.metrics else ()),
             ],

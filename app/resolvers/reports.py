@@ -102,9 +102,16 @@ def granularity_of(period: Period) -> Granularity:
     return Granularity.WEEK if days <= DAYS_AS_WEEKS else Granularity.MONTH
 
 
-async def load(session: ReadSession, subject: Subject, period: Period, *, compare: bool) -> Report:
+async def load(
+    session: ReadSession,
+    subject: Subject,
+    period: Period,
+    *,
+    granularity: Granularity | None = None,
+    compare: bool,
+) -> Report:
     """Everything that the subject's reader may see of the period."""
-    granularity = granularity_of(period)
+    granularity = granularity or granularity_of(period)
     previous = period.previous if compare else None
     excluded: Mapping[str, int] = {}
     if subject.shows(ReportSection.TOTALS):
