@@ -81,8 +81,16 @@ def _grid(step: int, top: int) -> str:
         y = 88 - 80 * value / top
         lines.append(f'<line class="grid" x1="0" x2="100%" y1="{y:.2f}%" y2="{y:.2f}%"/>')
         if value:
-            lines.append(f'<text class="scale" x="0" y="{y:.2f}%" dy="-4">{value:,}</text>')
+            # Left of the picture, where the style sheet leaves room.
+            lines.append(f'<text class="scale" y="{y:.2f}%" dx="-8" dy="4">{_short(value)}</text>')
     return "".join(lines)
+
+
+def _short(value: int) -> str:
+    for least, unit in ((10**6, "M"), (10**4, "K")):
+        if value >= least:
+            return f"{value / (10**6 if unit == 'M' else 10**3):g}{unit}"
+    return f"{value:,}"
 
 
 def _ticks(points: Sequence[Point]) -> str:

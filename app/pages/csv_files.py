@@ -14,7 +14,7 @@ from typing import Any, Final
 # What a formula begins with, in full width too; tabs and line ends are dropped before some look.
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
-NAME_MAX: Final = 60
+NAME_MAX: Final = 90
 
 
 def encode(rows: Sequence[Sequence[Any]]) -> bytes:

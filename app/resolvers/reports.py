@@ -20,7 +20,7 @@ from app.resolvers.mail_merge import name_of
 from app.resolvers.report_subjects import Subject
 from app.resolvers.stats import Counts, Earned, Granularity, Period, Scope, Step
 
-LINKS_SHOWN: Final = 50
+LINKS_SHOWN: Final = 25
 PARTS_SHOWN: Final = 10
 # Longer than this, and a line of days is a thicket.
 DAYS_AS_DAYS: Final = 92
