@@ -32,6 +32,7 @@ from app.metrics import Metrics
 from app.migrations import upgrade
 from app.pages import static
 from app.pages.manager import ManagerPage
+from app.pages.reports import ReportPages
 from app.redirect import Redirect
 from app.schema import Context, schema
 from app.settings import Settings
@@ -67,6 +68,7 @@ class Application(Router):
                 *self.conversions.routes(),
                 Route("/healthz", self.healthy),
                 *ManagerPage(self.database, self.addresses).routes(),
+                *ReportPages(self.database, self.addresses, self._viewer_of).routes(),
                 *static.routes(),
                 *([Metrics(settings, self.redirect).route()] if settings.metrics else ()),
             ],

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app.database import Database
-from app.demo import seed
+from app.demo import seed, shared_report
 from app.http_limits import LimitedHttpProtocol
 from app.main import demo_key, demo_key_path, destination_check
+from app.messages.addresses import open_addresses
 from app.migrations import upgrade
 from app.settings import Settings
 
@@ -25,8 +26,8 @@ def serve(settings: Settings) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     asyncio.run(upgrade(settings.database))
     if settings.demo:
-        key = asyncio.run(_demo_key(settings, console))
-        _welcome(settings, key, console)
+        key, share_id = asyncio.run(_demo(settings, console))
+        _welcome(settings, key, share_id, console)
     uvicorn.run(
         "app.main:create_app",
         factory=True,
@@ -46,8 +47,9 @@ def serve(settings: Settings) -> None:
     )
 
 
-async def _demo_key(settings: Settings, console: Console) -> str | None:
-    """The demo's key, made with its program the first time and kept beside the data."""
+async def _demo(settings: Settings, console: Console) -> tuple[str | None, int | None]:
+    """The demo's key, made with its program the first time and kept beside the data; and the share
+    of its report."""
     database = Database(settings.database)
     try:
         with Progress(console=console, transient=True) as bar:
@@ -59,6 +61,7 @@ async def _demo_key(settings: Settings, console: Console) -> str | None:
             key = await seed(
                 database, destination_check(settings), now=datetime.now(UTC), progress=show
             )
+        share_id = await shared_report(database)
     finally:
         await database.close()
     if key is not None:
@@ -66,10 +69,10 @@ async def _demo_key(settings: Settings, console: Console) -> str | None:
             os.open(demo_key_path(settings), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
         ) as file:
             file.write(key)
-    return demo_key(settings)
+    return demo_key(settings), share_id
 
 
-def _welcome(settings: Settings, key: str | None, console: Console) -> None:
+def _welcome(settings: Settings, key: str | None, share_id: int | None, console: Console) -> None:
     url = settings.base_url
     console.print(
         f"\n[bold]Tracklinks[/bold] at {url}   GraphiQL at {url}/graphql\n", highlight=False
@@ -82,7 +85,9 @@ def _welcome(settings: Settings, key: str | None, console: Console) -> None:
         )
         return
     # Plain text: a terminal that wraps must not break what is to be pasted.
+    report = open_addresses(settings).report(share_id) if share_id is not None else "(not shared)"
     sys.stderr.write(f"""Demo key: {key}
+Report:   {report}
 
 Paste these:
   export KEY={key}

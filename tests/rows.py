@@ -43,6 +43,7 @@ from app.models import (
     Precedence,
     Program,
     ProgramDays,
+    ReportShare,
     Role,
     Stage,
     StageChange,
@@ -178,6 +179,7 @@ def one_of_each() -> Sequence[Any]:
             id=15, program_id=PROGRAM, conversion_id=CONVERSION, kind=EntryKind.SALE, at=NOW
         ),
         ConversionQuarter(link_id=LINK, quarter=0, currency="EUR", conversions=1),
+        ReportShare(id=16, **owner, campaign_id=CAMPAIGN, name="Agency", sections=["TOTALS"]),
     )
 
 

@@ -58,12 +58,13 @@ def _id(prefix: str, type_: str) -> Kind:
 PRG, CMP, CML = _id("prg", "Program"), _id("cmp", "Campaign"), _id("cml", "CampaignLink")
 CRT, ENR, LNK = _id("crt", "Creator"), _id("enr", "Enrollment"), _id("lnk", "TrackingLink")
 STC, KEY = _id("stc", "StageChange"), _id("key", "ApiKey")
+SHR = _id("shr", "ReportShare")
 HANDLE, EXTERNAL_ID = Kind("handle", "nobody"), Kind("externalId", "crm-0")
 CODE = Kind("code", "nosuchcode")
 TPL, MSG, AUD = _id("mtp", "MessageTemplate"), _id("msg", "Message"), _id("aud", "AuditEntry")
 CNV, CPN = _id("cnv", "Conversion"), _id("cpn", "CreatorCoupon")
 SEC = _id("sec", "ConversionSecret")
-NODES = (PRG, CMP, CML, CRT, ENR, LNK, STC, KEY, TPL, MSG, CNV, CPN, SEC, AUD)
+NODES = (PRG, CMP, CML, CRT, ENR, LNK, STC, KEY, TPL, MSG, CNV, CPN, SEC, AUD, SHR)
 KINDS = (*NODES, HANDLE, EXTERNAL_ID, CODE)
 
 
@@ -192,6 +193,10 @@ CASES: dict[str, Case] = {
     "Mutation.updateTrackingLink": change(MANAGE, {"id": LNK, "labels": ["story"]}),
     "Mutation.archiveTrackingLink": change(MANAGE, {"id": LNK}),
     "Mutation.replaceTrackingLink": change(MANAGE, {"id": LNK}),
+    "Mutation.createReportShare": change(
+        MANAGE, {"campaignId": CMP, "name": "Agency"}, {"programId": PRG, "name": "Agency"}
+    ),
+    "Mutation.revokeReportShare": change(MANAGE, {"id": SHR}),
     "Mutation.createApiKey": change(
         ADMINISTER, {"name": "Agency", "role": "PARTNER", "programId": PRG, "campaignIds": [CMP]}
     ),
@@ -244,6 +249,9 @@ class Tenant:
         other_key = world.do(
             "createApiKey", "apiKey { id }", name="Agency", role="PARTNER", programId=program
         )
+        share = world.do(
+            "createReportShare", "reportShare { id }", campaignId=campaign, name="Agency"
+        )
         changes = world.ask(
             "query($id: ID!) { enrollment(id: $id) { stageChanges { nodes { id } } } }",
             id=enrollment,
@@ -275,6 +283,7 @@ class Tenant:
                 CPN.name: coupon["id"],
                 SEC.name: shop.secret_id,
                 AUD.name: entry["id"],
+                SHR.name: share["reportShare"]["id"],
                 HANDLE.name: f"only-{word}",
                 EXTERNAL_ID.name: f"crm-{word}",
                 CODE.name: link["code"],

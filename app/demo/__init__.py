@@ -14,13 +14,13 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.auth import OPERATOR
 from app.database import Database
 from app.demo import story, traffic
-from app.models import Program, Role
-from app.resolvers import keys
+from app.models import Program, ReportSection, ReportShare, Role
+from app.resolvers import keys, report_shares
 from app.resolvers.change import Change
 
 Progress = Callable[[str, int, int], None]
@@ -48,4 +48,19 @@ async def seed(
         program = await story.tell(change, rng, progress)
         await traffic.send(change, program, rng, progress)
         _, text = await keys.create(change, name="Demo", role=Role.ADMIN, program_id=program.id)
+        await report_shares.create(
+            change, program_id=program.id, name="Demo", sections=list(ReportSection)
+        )
         return text
+
+
+async def shared_report(database: Database) -> int | None:
+    """The share of a report that was made first and is still open: the demo's own, at first."""
+    async with database.reading() as session:
+        found = await session.exec(
+            select(ReportShare.id)
+            .where(col(ReportShare.revoked_at).is_(None), col(ReportShare.expires_at).is_(None))
+            .order_by(col(ReportShare.created_at))
+            .limit(1)
+        )
+        return found.first()

@@ -1,4 +1,4 @@
-"""The public addresses that messages and pages hold: short links, and each creator's own page.
+"""The public addresses that messages and pages hold: short links, creators' pages, shared reports.
 
 DESIGN
 ------
@@ -6,6 +6,10 @@ The address of a Campaign Manager page is all that it takes to open it, so it na
 and is signed: nobody can make one, or turn theirs into another's. It holds a version that the
 creator's row counts up, so that all addresses that are out can be revoked at once. It does not
 expire by itself: it stands in messages that creators keep.
+
+The address of a shared report is signed in the same way, under a name of its own, so that
+neither can be taken for the other. The share's row knows whether it is revoked or has expired;
+the address can be shown again to who may share, and whoever reads the database can't make it.
 """
 
 import os
@@ -24,6 +28,7 @@ SECRET_BYTES = 32
 _PREFIX = "crt"
 # Whatever the base URL was when it was written.
 _TOKEN = re.compile(r"/manager/[0-9A-Za-z]+-[0-9]+\.[0-9A-Za-z_-]+")
+_SHARE_PREFIX = "shr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,8 @@ class Addresses:
 
     def __init__(self, base_url: str, secret: str) -> None:
         self.base_url = base_url
-        self._signer = Signer(
-            secret, salt="campaign-manager", sep=".", digest_method=sha256, key_derivation="hmac"
-        )
+        self._signer = _signer(secret, "campaign-manager")
+        self._report_signer = _signer(secret, "report-share")
 
     def link(self, code: str) -> str:
         return f"{self.base_url}/{code}"
@@ -60,6 +64,23 @@ class Addresses:
             return None
         creator_id = decode(_PREFIX, f"{_PREFIX}_{letters}")
         return None if creator_id is None else ManagerToken(creator_id, int(version))
+
+    def report(self, share_id: int) -> str:
+        """The page of a shared report."""
+        letters = encode(_SHARE_PREFIX, share_id).removeprefix(f"{_SHARE_PREFIX}_")
+        return f"{self.base_url}/reports/{self._report_signer.sign(letters).decode()}"
+
+    def read_report(self, token: str) -> int | None:
+        """Which share a token opens; None for one that was not signed here."""
+        try:
+            letters = self._report_signer.unsign(token).decode()
+        except (BadSignature, UnicodeError):
+            return None
+        return decode(_SHARE_PREFIX, f"{_SHARE_PREFIX}_{letters}")
+
+
+def _signer(secret: str, salt: str) -> Signer:
+    return Signer(secret, salt=salt, sep=".", digest_method=sha256, key_derivation="hmac")
 
 
 def without_tokens(text: str) -> str:

@@ -42,6 +42,7 @@ from app.models.messages import (
     MessageTemplate,
 )
 from app.models.programs import Program
+from app.models.reports import ReportSection, ReportShare
 from app.models.tracking_links import DestinationUtm, LinkDestination, LinkLabel, TrackingLink
 
 __all__ = [
@@ -84,6 +85,8 @@ __all__ = [
     "Precedence",
     "Program",
     "ProgramDays",
+    "ReportSection",
+    "ReportShare",
     "Role",
     "Stage",
     "StageChange",

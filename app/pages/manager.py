@@ -13,10 +13,8 @@ Whoever comes with an address that is wrong, revoked or of an erased creator rea
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-import jinja2
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -26,7 +24,7 @@ from app.database import Database, ReadSession
 from app.messages import qr_codes
 from app.messages.addresses import Addresses
 from app.models import Creator
-from app.pages import static
+from app.pages.house import HEADERS, templates
 from app.resolvers import manager
 
 QR_SHOWN: Final = 200  # pixels
@@ -34,15 +32,6 @@ QR_SAVED: Final = 1024
 LINE_WIDTH: Final = 120
 LINE_HEIGHT: Final = 28
 
-HEADERS: Final = {
-    "Cache-Control": "private, no-store, max-age=0",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
-}
 PICTURES: Final = {
     "svg": (qr_codes.svg, "image/svg+xml"),
     "png": (qr_codes.png, "image/png"),
@@ -55,16 +44,10 @@ class ManagerPage:
     def __init__(self, database: Database, addresses: Addresses) -> None:
         self._database = database
         self._addresses = addresses
-        templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        templates.globals.update(static=static.address, line=line, address=addresses.link)
-        self._template = templates.get_template("manager.html")
-        self._missing = templates.get_template("manager_missing.html").render()
+        environment = templates()
+        environment.globals.update(line=line, address=addresses.link)
+        self._template = environment.get_template("manager.html")
+        self._missing = environment.get_template("manager_missing.html").render()
 
     def routes(self) -> list[Route]:
         return [

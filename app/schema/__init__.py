@@ -24,6 +24,7 @@ from app.schema.messages import MessageMutation, MessageQuery
 from app.schema.nodes import NODES, Node, find
 from app.schema.permissions import Needs
 from app.schema.programs import ProgramMutation, ProgramQuery
+from app.schema.report_shares import ReportShareMutation
 from app.schema.scalars import SCALARS
 from app.schema.tracking_links import TrackingLinkMutation, TrackingLinkQuery
 
@@ -91,6 +92,7 @@ class Mutation(
     MessageMutation,
     ConversionSettingsMutation,
     ConversionMutation,
+    ReportShareMutation,
     KeyMutation,
 ):
     pass

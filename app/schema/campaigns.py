@@ -41,6 +41,7 @@ from app.schema.mutations import UserError, given, key, mutation, outcome, user_
 from app.schema.nodes import Archivable, Measurable, node
 from app.schema.permissions import Needs
 from app.schema.programs import Program
+from app.schema.report_shares import Shareable
 from app.schema.tracking_links import (
     TrackingLink,
     TrackingLinkFilterInput,
@@ -50,7 +51,7 @@ from app.schema.tracking_links import (
 
 @node
 @strawberry.type(description="A piece of work that creators take part in.")
-class Campaign(Archivable, Measurable):
+class Campaign(Archivable, Measurable, Shareable):
     prefix = "cmp"
     model = models.Campaign
     scope = Scope.CAMPAIGN

@@ -27,6 +27,7 @@ from app.schema.enums import publish
 from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
 from app.schema.nodes import Archivable, Measurable, node
 from app.schema.permissions import Needs
+from app.schema.report_shares import Shareable
 from app.schema.scalars import TimeZone
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ CONVERSION_SETTINGS = strawberry.lazy("app.schema.conversion_settings")
 
 @node
 @strawberry.type(description="Everything of one brand: its campaigns, creators and keys.")
-class Program(Archivable, Measurable):
+class Program(Archivable, Measurable, Shareable):
     prefix = "prg"
     model = models.Program
     scope = Scope.PROGRAM
