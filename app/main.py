@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from app import destinations
@@ -70,6 +70,8 @@ class Application(Router):
                 *ManagerPage(self.database, self.addresses).routes(),
                 *ReportPages(self.database, self.addresses, self._viewer_of).routes(),
                 *static.routes(),
+                # Who opens the demo's address looks for something to see.
+                *([Route("/", RedirectResponse("/graphql"))] if settings.demo else ()),
                 *([Metrics(settings, self.redirect).route()] if settings.metrics else ()),
             ],
             redirect_slashes=False,

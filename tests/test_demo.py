@@ -32,6 +32,8 @@ from app.models import (
 )
 from app.resolvers import stats
 from app.resolvers.stats import Scope
+from app.settings import Settings
+from tests.world import a_world
 
 NOW = datetime(2026, 5, 20, 13, 37, tzinfo=UTC)
 
@@ -176,3 +178,10 @@ async def test_a_demo_that_is_interrupted_was_never_begun(database: Database) ->
 
     async with database.reading() as session:
         assert await _number(session, Program) == 0
+
+
+def test_only_the_demos_bare_address_leads_anywhere(settings: Settings, operator_key: str) -> None:
+    for is_demo, expected in ((True, (307, "/graphql")), (False, (404, None))):
+        with a_world(settings.model_copy(update={"demo": is_demo}), operator_key) as world:
+            answer = world.client.get("/", follow_redirects=False)
+        assert (answer.status_code, answer.headers.get("location")) == expected
