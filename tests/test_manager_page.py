@@ -250,7 +250,7 @@ def test_a_page_of_one_and_of_many_links_costs_the_same(world: World, ana: str) 
         (mine,) = world.enroll(world.a_campaign(), [ana])
         world.a_link(mine)
         world.a_link(mine)
-    assert cost() == one == 6
+    assert cost() == one == 8
 
 
 def test_the_secret_is_made_once_and_is_for_its_owner_alone(settings: Settings) -> None:
