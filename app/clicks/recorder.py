@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 # Whoever has it locked is the recorder; its time is when the journal was last all recorded.
 LOCK = "recorder.lock"
-BATCH_HITS = 2_000
+BATCH_HITS = 5_000
 IDLE_S = 0.25
 AWAY_S = 1.0
 HOUSEKEEPING_S = 60.0

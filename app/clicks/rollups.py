@@ -6,7 +6,7 @@ Pure. Both stores call `tally` inside the transaction that writes what comes out
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.clicks.classifier import DUPLICATE, VERSION, Verdict, is_duplicate, is_unique
 from app.clicks.records import Record
@@ -74,8 +74,7 @@ ANY_RULES = Rules()
 DETAILS = Detail.IN_APP - Detail.DESTINATION
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A hit with everything that can be said of it alone."""
 
     record: Record
@@ -183,9 +182,11 @@ def tally(
                 out.visits[link, record.visitor] = (at_ms, last_unique)
         suspect = hit.is_suspect and verdict is Verdict.COUNTED
         quarter = at_ms // QUARTER_MS
-        # A test's click is a row, and in no figure.
-        is_test = verdict is Verdict.TEST
-        counts = Counts() if is_test else out.quarters.setdefault((link, quarter), Counts())
+        counts = out.quarters.get((link, quarter))
+        if counts is None:
+            counts = Counts()
+            if verdict is not Verdict.TEST:  # a row, and in no figure
+                out.quarters[link, quarter] = counts
         if verdict is Verdict.COUNTED:
             counts.clicks += 1
             counts.unique_clicks += unique

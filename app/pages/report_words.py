@@ -12,17 +12,19 @@ from app.resolvers.breakdowns import OBJECTS, Dimension
 from app.resolvers.stats import Granularity, Step
 
 TO: Final = " \N{EN DASH} "
-# By name, so that a dimension that is added needs a line here and nothing else.
-DIMENSIONS: Final[Mapping[str, tuple[str, str, str]]] = {
+DIMENSIONS: Final[Mapping[Dimension, tuple[str, str, str]]] = {
     # What stands over it, what one is called, and what is said where there is none.
-    "CAMPAIGN": ("Campaigns", "Campaign", "None"),
-    "CREATOR": ("Creators", "Creator", "None"),
-    "CAMPAIGN_LINK": ("Campaign links", "Campaign link", "Creator-level links"),
-    "LABEL": ("Labels", "Label", "Without a label"),
-    "REFERRER": ("Where clicks came from", "Site", "Direct or unknown"),
-    "IN_APP": ("Apps", "App", "Not inside an app"),
-    "DEVICE": ("Devices", "Device", "Unknown"),
-    "COUNTRY": ("Countries", "Country", "Unknown"),
+    Dimension.CAMPAIGN: ("Campaigns", "Campaign", "None"),
+    Dimension.CREATOR: ("Creators", "Creator", "None"),
+    Dimension.CAMPAIGN_LINK: ("Campaign links", "Campaign link", "Creator-level links"),
+    Dimension.LABEL: ("Labels", "Label", "Without a label"),
+    Dimension.UTM_SOURCE: ("UTM sources", "Source", "Without a source"),
+    Dimension.REFERRER: ("Where clicks came from", "Site", "Direct or unknown"),
+    Dimension.IN_APP: ("Apps", "App", "Not inside an app"),
+    Dimension.DEVICE: ("Devices", "Device", "Unknown"),
+    Dimension.BROWSER: ("Browsers", "Browser", "Unknown"),
+    Dimension.OS: ("Systems", "System", "Unknown"),
+    Dimension.COUNTRY: ("Countries", "Country", "Unknown"),
 }
 # The first that a reason begins with.
 _REASONS: Final = (

@@ -21,17 +21,20 @@ from app.resolvers.stats import Scope
 ALL_SECTIONS: Final = frozenset(ReportSection)
 
 
-def _those_counted(*names: str) -> tuple[Dimension, ...]:
-    return tuple(Dimension[name] for name in names if name in Dimension.__members__)
-
-
 # What clicks are split by, in the order of the page. One without data has no place on it.
 DIMENSIONS: Final[Mapping[ReportSection, Sequence[Dimension]]] = {
     ReportSection.CAMPAIGNS: (Dimension.CAMPAIGN,),
     ReportSection.CREATORS: (Dimension.CREATOR,),
     ReportSection.LINKS: (Dimension.CAMPAIGN_LINK,),
-    ReportSection.LABELS: (Dimension.LABEL,),
-    ReportSection.AUDIENCE: _those_counted("REFERRER", "IN_APP", "DEVICE", "COUNTRY"),
+    ReportSection.LABELS: (Dimension.LABEL, Dimension.UTM_SOURCE),
+    ReportSection.AUDIENCE: (
+        Dimension.REFERRER,
+        Dimension.IN_APP,
+        Dimension.DEVICE,
+        Dimension.BROWSER,
+        Dimension.OS,
+        Dimension.COUNTRY,
+    ),
 }
 
 

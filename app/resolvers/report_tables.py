@@ -26,7 +26,7 @@ from app.database import Database
 from app.errors import not_found
 from app.ids import encode
 from app.models import ReportSection
-from app.resolvers import reports, stats, tracking_links
+from app.resolvers import conversion_table, reports, stats, tracking_links
 from app.resolvers.breakdowns import OBJECTS, ROWS_MAX, Dimension, Split
 from app.resolvers.earnings import Revenue
 from app.resolvers.report_listings import LISTINGS, PREFIXES, Listing
@@ -99,6 +99,8 @@ class Tables:
         if name == "excluded":
             self._check(ReportSection.TOTALS)
             return await self._excluded()
+        if name == "conversions" and self._subject.lists_conversions:
+            return Table(conversion_table.HEADER, self._conversions())
         if name == "series":
             self._check(ReportSection.TIME_SERIES)
             return await self._series()
@@ -186,6 +188,17 @@ class Tables:
             statement = chosen.where(
                 tuple_(model.created_at, model.id) > (last_created_at, last_key)
             )
+
+    async def _conversions(self) -> AsyncIterator[Sequence[Row]]:
+        after = None
+        while True:
+            async with self._database.reading() as session:
+                rows, after = await conversion_table.batch(
+                    session, self._subject.viewer, self._period, after, BATCH
+                )
+            yield rows
+            if after is None:
+                return
 
     def _cells(
         self, columns: Mapping[str, Any], values: Sequence[Any], labels: Mapping[int, Sequence[str]]
