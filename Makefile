@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help serve test check check-graph check-slow lint format types layers schema coverage bench-promote bench-redirect bench-reports lock clean
+.PHONY: help serve test check check-graph check-slow lint format types layers schema coverage bench-promote bench-redirect bench-reports bench-tables lock clean
 
 help:       ## Show this list
 	@awk 'BEGIN {FS = ":.*##"} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ bench-promote: $(VENV)/.dev ## One call that promotes 1,000 creators into 3,000 
 
 bench-redirect: $(VENV)/.dev ## Our redirect against a bare and a naive one (needs wrk)
 	$(BIN)/python -m bench.redirect
+
+bench-tables: $(VENV)/.dev ## The server's memory while it sends a CSV of a million rows
+	$(BIN)/python -m bench.tables
 
 bench-reports: $(VENV)/.dev ## A campaign's report over 10 million clicks beside one over 100 thousand
 	$(BIN)/python -m bench.reports

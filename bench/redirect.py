@@ -125,19 +125,20 @@ async def make_database(folder: Path, links: int) -> Path:
 
 SEED = """
 INSERT INTO program (id, name, time_zone, unique_window_minutes, created_at)
-VALUES (1, 'Bench', 'UTC', 30, '2026-01-01 00:00:00');
+VALUES (1, 'Bench', 'UTC', 30, '2026-01-01 00:00:00.000000');
 INSERT INTO campaign (id, program_id, name, slug, status, stages, created_at)
-VALUES (1, 1, 'Bench', 'bench', 'LIVE', '[]', '2026-01-01 00:00:00');
+VALUES (1, 1, 'Bench', 'bench', 'LIVE', '[]', '2026-01-01 00:00:00.000000');
 INSERT INTO creator (id, program_id, handle, display_name, created_at)
-VALUES (1, 1, 'ada', 'Ada', '2026-01-01 00:00:00');
+VALUES (1, 1, 'ada', 'Ada', '2026-01-01 00:00:00.000000');
 INSERT INTO enrollment (id, program_id, campaign_id, creator_id, stage, stage_changed_at, created_at)
-VALUES (1, 1, 1, 1, 120, '2026-01-01 00:00:00', '2026-01-01 00:00:00');
+VALUES (1, 1, 1, 1, 120, '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000');
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {links} - 1)
 INSERT INTO tracking_link (id, program_id, campaign_id, creator_id, enrollment_id, code,
     destination_url, destination_version, created_at, changed_at)
 SELECT i + 1, 1, 1, 1, 1, printf('c%07d', i),
-    'https://brand.example/summer-sale?utm_source=creator', 1, '2026-01-01 00:00:00',
-    '2026-01-01 00:00:00' FROM n;
+    'https://brand.example/summer-sale?utm_source=creator', 1,
+    strftime('%Y-%m-%d %H:%M:%S.000000', 1767225600 + i, 'unixepoch'),
+    '2026-01-01 00:00:00.000000' FROM n;
 """
 
 TRACK = """
