@@ -122,6 +122,17 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.kill(rng.choice(list(_family(self._process.pid))), signal.SIGKILL)
 
+    def kill_recorder(self) -> None:
+        """It alone, as soon as there is one."""
+        assert self._process is not None
+        deadline = time.monotonic() + 10
+        while not (found := list(_family(self._process.pid, b"app.clicks.recorder"))):
+            assert time.monotonic() < deadline, "no recorder"
+            time.sleep(0.01)
+        for each in found:  # two, while their lock decides which one stays
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+
     def stop(self) -> None:
         assert self._process is not None
         self._process.terminate()
@@ -132,13 +143,16 @@ class Server:
             self.kill()
 
 
-def _family(leader: int) -> Iterator[int]:
-    """The processes of a group, without its leader and multiprocessing's own helper."""
+def _family(leader: int, running: bytes = b"") -> Iterator[int]:
+    """The processes of a group, without its leader and multiprocessing's own helper; those whose
+    command has this in it."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             group = int((folder / "stat").read_text().rpartition(")")[2].split()[2])
             command = (folder / "cmdline").read_bytes()
-            if group == leader != int(folder.name) and b"resource_tracker" not in command:
+            if b"resource_tracker" in command or running not in command:
+                continue
+            if group == leader != int(folder.name):
                 yield int(folder.name)
 
 
@@ -223,6 +237,34 @@ async def test_two_hundred_kills_lose_and_double_nothing(
         f"{workers} workers, {kills} + {single_kills} kills: sent {sent}, answered {answered}, "
         f"stored {stored}; by link 0 lost, 0 doubled"
     )
+
+
+async def test_a_recorder_that_is_killed_alone_is_replaced(site: Site) -> None:
+    await site.add_links(*all_codes())
+    server = Server(site, 2)
+    storm = Storm(server.port)
+    server.start()
+    try:
+        async with storm.blowing():
+            for _ in range(3):
+                await storm.more(300)
+                await asyncio.to_thread(server.kill_recorder)
+            await storm.more(300)
+        # Not the stop's last drain: somebody else records by now.
+        answered = storm.answered.total()
+        async with asyncio.timeout(20):
+            while await _stored(site) < answered:  # noqa: ASYNC110 - another process counts
+                await asyncio.sleep(0.05)
+        server.stop()
+    finally:
+        server.kill_if_running()
+    assert storm.wrong == []
+    await compare(site, storm)
+
+
+async def _stored(site: Site) -> int:
+    ((stored,),) = await site.rows("SELECT count(*) FROM click")
+    return int(stored)
 
 
 async def test_a_server_that_is_stopped_has_counted_everything(site: Site) -> None:
