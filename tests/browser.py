@@ -18,6 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "There is no Chromium to test the page in: run .ci/install-browser (or install chromium)."
 WAIT_S = 20
+CHECKS = Path(__file__).parent.parent / "checks"
+AXE = CHECKS / "node_modules" / "axe-core" / "axe.min.js"
+NO_AXE = "axe-core is not installed: run `npm ci` in checks/, or .ci/install-browser."
 
 
 class Tab:
@@ -162,3 +165,16 @@ def _address(profile: Path, process: "subprocess.Popen[bytes]") -> str:
         time.sleep(0.05)
     port, path = file.read_text().split("\n")[:2]
     return f"ws://127.0.0.1:{port}{path}"
+
+
+def violations(tab: Tab) -> list[Any]:
+    tab.run(AXE.read_text() + ";0")
+    found = tab.run("axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations)")
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
+def keep_picture(tab: Tab, name: str) -> None:
+    """For people to look at: where TRACKLINKS_PICTURES says, if it does."""
+    folder = os.environ.get("TRACKLINKS_PICTURES")
+    if folder:
+        Path(folder, f"{name}.png").write_bytes(tab.picture())

@@ -1,25 +1,20 @@
 """The seed's "Distribute Tracking Links", once, as people live it: by mail and in a browser."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from app.messages.delivery import LEASE
 from app.settings import Settings
-from tests.browser import Browser, Tab, open_browser
+from tests.browser import AXE, NO_AXE, Browser, Tab, keep_picture, open_browser, violations
 from tests.mail import Mailbox, mail_server, text_of
 from tests.process import Server, running
 from tests.test_delivery import wait_until
 from tests.world import DESTINATION, PHONE, World
 
-CHECKS = Path(__file__).parent.parent / "checks"
-AXE = CHECKS / "node_modules" / "axe-core" / "axe.min.js"
-NO_AXE = "axe-core is not installed: run `npm ci` in checks/, or .ci/install-browser."
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{first_name}}"
 
 # They need a browser, which `make test` must not.
@@ -168,19 +163,6 @@ def test_the_page_has_no_barrier_that_axe_knows_and_shows_hostile_words_as_text(
     tab.open(page)
     assert tab.run("document.querySelectorAll('img').length") == 0
     assert HOSTILE in tab.run("document.querySelector('main').textContent")
-
-
-def violations(tab: Tab) -> list[Any]:
-    tab.run(AXE.read_text() + ";0")
-    found = tab.run("axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations)")
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-
-
-def keep_picture(tab: Tab, name: str) -> None:
-    """For people to look at: where TRACKLINKS_PICTURES says, if it does."""
-    folder = os.environ.get("TRACKLINKS_PICTURES")
-    if folder:
-        Path(folder, f"{name}.png").write_bytes(tab.picture())
 
 
 def test_the_page_is_used_with_the_keyboard_alone(
