@@ -24,7 +24,11 @@ export default [
       // `Campaign.campaignLinks`: "campaign link" is a noun of the product, not a repeated prefix.
       "@graphql-eslint/no-typename-prefix": "off",
       // `nodes` stands beside `edges`, for the many who need no cursor of each item.
-      "@graphql-eslint/relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false }],
+      // And `Hit`, which goes when it is no longer kept and names nobody, is no `Node` to be found by an ID.
+      "@graphql-eslint/relay-edge-types": [
+        "error",
+        { listTypeCanWrapOnlyEdgeType: false, shouldImplementNode: false },
+      ],
       // What is no object of its own but a part or a view of one has no ID to be found by.
       "@graphql-eslint/strict-id-in-types": [
         "error",
@@ -39,12 +43,14 @@ export default [
               "ConversionEntry",
               "ConversionSettings",
               "ExcludedHits",
+              "Hit",
               "LinkDestination",
               "LinkHolders",
               "MergeTag",
               "MessagePreview",
               "Money",
               "PageInfo",
+              "Reconciliation",
               "RevenueTotal",
               "SelfTestStep",
               "Stats",
