@@ -7,12 +7,14 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.clicks.journal import Journal
-from app.clicks.recorder import Recorder, caught_up_at, open_store, record
+from app.clicks.recorder import Leadership, Recorder, caught_up_at, lead, open_store, record
+from app.clicks.sqlite_store import SqliteStore
 from tests.clicks.hits import hit
 from tests.site import Site, ask
 from tests.test_crash import Server, Storm, all_codes, compare
@@ -168,3 +170,40 @@ async def test_when_all_was_last_recorded_can_be_seen(sqlite_site: Site) -> None
     await task
     await store.close()
     journal.close()
+
+
+class StoreThatIsSlow(SqliteStore):
+    """Something else happens while a batch is written."""
+
+    meanwhile: list[Journal]
+
+    async def add(self, *args: Any, **options: Any) -> bool:
+        is_done = await super().add(*args, **options)
+        while self.meanwhile:
+            journal = self.meanwhile.pop()
+            journal.append(hit(1))
+            journal.close()
+        return is_done
+
+
+async def test_a_worker_that_ends_during_the_last_drain_leaves_nothing_behind(
+    sqlite_site: Site,
+) -> None:
+    """It sees the lock taken, so it starts no recorder of its own."""
+    first, second = (Journal(sqlite_site.data_dir / "journal") for _ in range(2))
+    for journal in first, second:
+        journal.open()
+    first.append(hit(0))
+    first.close()
+    store = StoreThatIsSlow(sqlite_site.data_dir / "tracklinks.db")
+    store.meanwhile = [second]
+    stop = asyncio.Event()
+    stop.set()
+    leadership = Leadership(sqlite_site.data_dir)
+    assert leadership.take()
+    await lead(leadership, sqlite_site.settings, store, stop)
+    await store.close()
+    assert list((sqlite_site.data_dir / "journal").iterdir()) == []
+    assert await sqlite_site.rows("SELECT count(*) FROM click") == [(2,)]
+    assert leadership.take(), "another may lead now"
+    leadership.leave()

@@ -229,13 +229,34 @@ async def record(settings: Settings, *, until_eof: int | None = None) -> bool:
         loop.add_reader(until_eof, stop.set)  # nobody ever writes to it
     store = open_store(settings.database)
     try:
-        await Recorder(settings, store).run(stop)
+        await lead(leadership, settings, store, stop)
     finally:
         if until_eof is not None:
             loop.remove_reader(until_eof)
         await store.close()
-        leadership.leave()
     return True
+
+
+async def lead(
+    leadership: Leadership, settings: Settings, store: Store, stop: asyncio.Event
+) -> None:
+    """Be the recorder, and again if a worker ended behind the back of our last drain.
+
+    Such a worker has found the lock taken and left its last clicks to us. It closed its segment
+    before it looked, so whoever looks for closed segments after leaving the lock sees it. The
+    lock is the caller's at the beginning, and nobody's at the end.
+    """
+    segments = Segments(settings.data_dir / "journal")
+    tried: set[str] = set()
+    while True:
+        try:
+            await Recorder(settings, store).run(stop)
+        finally:
+            leadership.leave()
+        left = segments.closed() - tried
+        if not left or not leadership.take():
+            return
+        tried |= left
 
 
 def _first_id(at_ms: int) -> bytes:

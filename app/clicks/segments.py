@@ -78,6 +78,15 @@ class Segments:
                 horizon = newest if horizon is None else min(horizon, newest)
         return _merge(parts, horizon, more=more)
 
+    def closed(self) -> set[str]:
+        """The segments that nobody appends to."""
+        found = set()
+        for path in self.folder.glob("*.jnl"):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                if _is_closed(file.fileno()):
+                    found.add(path.stem)
+        return found
+
     def delete(self, segment: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / f"{segment}.jnl").unlink()
