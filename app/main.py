@@ -68,7 +68,7 @@ class Application(Router):
                 *self.conversions.routes(),
                 Route("/healthz", self.healthy),
                 *ManagerPage(self.database, self.addresses).routes(),
-                *ReportPages(self.database, self.addresses, self._viewer_of).routes(),
+                *ReportPages(self.database, self.addresses, self.graph.gate, settings).routes(),
                 *static.routes(),
                 # Who opens the demo's address looks for something to see.
                 *([Route("/", RedirectResponse("/graphql"))] if settings.demo else ()),

@@ -203,6 +203,14 @@ class Settings(BaseSettings):
         description="Subscriptions that a key may have open in each server process.",
     )
 
+    # Reports.
+    max_downloads: int = Field(
+        default=4,
+        ge=1,
+        description="CSV files that a key, or who has a shared report's address, may have sent at a "
+        "time by each server process.",
+    )
+
     # Messages.
     smtp_host: str | None = Field(
         default=None,

@@ -1,7 +1,10 @@
 """Reports as CSV: the graph's figures, for whom they are, safe to open in a spreadsheet."""
 
+import asyncio
 import csv
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from app.pages import csv_files
 from app.resolvers import report_tables
+from app.settings import Settings
 from tests.selling import Shop
 from tests.test_report_pages import a_key, share
 from tests.world import World
@@ -261,6 +265,82 @@ def test_nothing_of_another_program_is_in_a_report(
     page = world.client.get(their_path).text
     assert "Summer" not in page
     assert "TikTok" not in page
+
+
+def test_wrong_keys_are_counted_with_those_at_the_graph(
+    world: World, campaign: str, settings: Settings
+) -> None:
+    path = f"/reports/{campaign}/links.csv"
+    for _ in range(settings.graphql_auth_failures_per_minute):
+        assert fetch(world, path, "tl_x").status_code == 401
+    refused = fetch(world, path, "tl_x")
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+    assert refused.json()["errors"][0]["code"] == "RATE_LIMITED"
+    assert world.client.post("/graphql", json={"query": "{ __typename }"}).status_code == 429
+    assert fetch(world, path).status_code == 200, "others behind the address go on"
+
+
+@asynccontextmanager
+async def slow_readers(world: World, path: str, number: int, **headers: str) -> AsyncIterator[None]:
+    """So many who have read the beginning of a file, and leave at the end."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "server": ("go.brand.example", 443),
+        "client": ("127.0.0.1", 50000),
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    began: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def send(message: Any) -> None:
+        await began.put(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def read() -> None:
+        await world.client.app(dict(scope), receive, send)
+
+    tasks = [asyncio.create_task(read()) for _ in range(number)]
+    for _ in range(2 * number):
+        message = await began.get()
+        assert message.get("status", 200) == 200, message
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_a_caller_has_a_number_of_files_open_at_a_time(
+    world: World, campaign: str, settings: Settings
+) -> None:
+    portal = world.client.portal
+    assert portal is not None
+    path, shared = f"/reports/{campaign}/links.csv", share(world, campaignId=campaign)["path"]
+    for slow, headers, other in (
+        (path, {"authorization": f"Bearer {world.key}"}, a_key(world, "ANALYST")),
+        (f"{shared}/links.csv", {}, world.key),
+    ):
+        with portal.wrap_async_context_manager(
+            slow_readers(world, slow, settings.max_downloads, **headers)
+        ):
+            refused = world.client.get(slow, headers=headers)
+            assert refused.status_code == 429
+            assert refused.headers["retry-after"] == "1"
+            assert refused.json()["errors"][0]["code"] == "RATE_LIMITED"
+            assert world.client.head(slow, headers=headers).status_code == 200
+            assert fetch(world, path, other).status_code == 200
+        assert world.client.get(slow, headers=headers).status_code == 200, "a place is free again"
 
 
 # The file.

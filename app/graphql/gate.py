@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -44,8 +44,7 @@ class Gate:
     ) -> None:
         self._authenticate = authenticate
         self._rate_limits = rate_limits
-        self._open: Counter[str] = Counter()
-        self._max_open = settings.graphql_max_subscriptions
+        self._streams = Places("subscriptions", settings.graphql_max_subscriptions)
 
     async def admit(self, authorization: str | None, address: str | None) -> Caller:
         """Raises `Unanswerable`: 401 without a valid key, 429 after too many such attempts."""
@@ -78,23 +77,36 @@ class Gate:
             caller.viewer = viewer
         return viewer is not None
 
-    @contextmanager
-    def stream(self, caller: Caller) -> Iterator[None]:
+    def stream(self, caller: Caller) -> AbstractContextManager[None]:
         """Holds one of the places for streams that a key has. Raises `Unanswerable` (429)."""
-        if self._open[caller.name] >= self._max_open:
+        return self._streams.hold(caller.name)
+
+
+class Places:
+    """So many of what takes long may each caller have open at a time."""
+
+    def __init__(self, what: str, maximum: int) -> None:
+        self._what = what
+        self._maximum = maximum
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """One of the caller's places, until the end. Raises `Unanswerable` (429)."""
+        if self._taken[name] >= self._maximum:
             raise refused_request(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 Code.RATE_LIMITED,
-                f"A key may have {self._max_open} subscriptions open at a time.",
+                f"At most {self._maximum} {self._what} may be open at a time. Try again in 1 s.",
                 {"Retry-After": "1"},
             )
-        self._open[caller.name] += 1
+        self._taken[name] += 1
         try:
             yield
         finally:
-            self._open[caller.name] -= 1
-            if not self._open[caller.name]:
-                del self._open[caller.name]
+            self._taken[name] -= 1
+            if not self._taken[name]:
+                del self._taken[name]
 
 
 def bearer(authorization: str | None) -> str | None:

@@ -12,18 +12,23 @@ is refused before the first byte, and what fails later ends the answer without i
 that nobody takes half a table for a whole one.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from app.auth import Permission, Viewer
+from app.auth import Permission
 from app.database import Database, ReadSession
 from app.errors import Fault, Refused, UserErrorCode
+from app.graphql.errors import Unanswerable
+from app.graphql.gate import Gate, Places
 from app.ids import decode
 from app.messages.addresses import Addresses
 from app.models import ReportSection
@@ -32,8 +37,7 @@ from app.pages.house import HEADERS, templates
 from app.resolvers import report_shares, reports
 from app.resolvers.report_subjects import Subject, subject_of_share, subject_of_viewer
 from app.resolvers.report_tables import Row, Table, Tables
-
-Authenticate = Callable[[str | None], Awaitable[Viewer | None]]
+from app.settings import Settings
 
 PAGE_HEADERS: Final = HEADERS | {
     "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
@@ -69,11 +73,12 @@ class ReportPages:
     """The pages and the tables."""
 
     def __init__(
-        self, database: Database, addresses: Addresses, authenticate: Authenticate
+        self, database: Database, addresses: Addresses, gate: Gate, settings: Settings
     ) -> None:
         self._database = database
         self._addresses = addresses
-        self._authenticate = authenticate
+        self._gate = gate
+        self._downloads = Places("CSV files", settings.max_downloads)
         environment = templates()
         environment.globals.update(
             charts=charts, words=report_words, sections=ReportSection, address=addresses.link
@@ -125,25 +130,34 @@ class ReportPages:
 
     async def table(self, request: Request) -> Response:
         """One table of a report as CSV."""
-        now = datetime.now(UTC)
-        try:
-            async with self._database.reading() as session:
-                subject = await self._subject(session, request, now=now)
-            query = report_query.read(request.query_params, subject.program.time_zone, now=now)
-            name = request.path_params["table"]
-            table = await Tables(
-                self._database,
-                subject,
-                query.period,
-                query.granularity or reports.granularity_of(query.period),
-                self._addresses.link,
-            ).open(name)
-            first = await anext(table.batches)
-        except NotOpen as not_open:
-            return _refusal(not_open.status, {"message": not_open.message})
-        except Refused as refused:
-            return _refusal(_status(refused.faults[0].code), *map(_error, refused.faults))
-        period = query.period
+        with ExitStack() as place:
+            try:
+                return await self._table(request, place, now=datetime.now(UTC))
+            except NotOpen as not_open:
+                return _refusal(not_open.status, {"message": not_open.message})
+            except Unanswerable as refusal:
+                errors = [
+                    {"message": each["message"], **each["extensions"]} for each in refusal.errors
+                ]
+                return _refusal(refusal.status, *errors, headers=refusal.headers)
+            except Refused as refused:
+                return _refusal(_status(refused.faults[0].code), *map(_error, refused.faults))
+
+    async def _table(self, request: Request, place: ExitStack, *, now: datetime) -> Response:
+        async with self._database.reading() as session:
+            subject, caller = await self._subject(session, request, now=now)
+        if request.method != "HEAD":
+            place.enter_context(self._downloads.hold(caller))
+        query = report_query.read(request.query_params, subject.program.time_zone, now=now)
+        period, name = query.period, request.path_params["table"]
+        table = await Tables(
+            self._database,
+            subject,
+            period,
+            query.granularity or reports.granularity_of(period),
+            self._addresses.link,
+        ).open(name)
+        first = await anext(table.batches)
         file = csv_files.file_name(
             "report", subject.name[:30], name, f"{period.first}", f"{period.last}"
         )
@@ -153,20 +167,20 @@ class ReportPages:
         }
         if request.method == "HEAD":
             return Response(headers=headers)
-        return StreamingResponse(_encoded(table, first), headers=headers)
+        return _Download(_encoded(table, first), headers, place.pop_all())
 
-    async def _subject(self, session: ReadSession, request: Request, *, now: datetime) -> Subject:
-        """What the address names, for whom it is open to."""
+    async def _subject(
+        self, session: ReadSession, request: Request, *, now: datetime
+    ) -> tuple[Subject, str]:
+        """What the address names, for whom it is open to; and who that is."""
         text = request.path_params["subject"]
         program_id, campaign_id = decode("prg", text), decode("cmp", text)
         if program_id is None and campaign_id is None:
-            return await self._shared(session, text, now=now)
-        bearer = request.headers.get("authorization", "")
-        key = bearer[7:].strip() if bearer[:7].lower() == "bearer " else None
-        viewer = await self._authenticate(key)
-        if viewer is None:
-            message = "Send an API key as `Authorization: Bearer …`."
-            raise NotOpen(HTTPStatus.UNAUTHORIZED, message)
+            return await self._shared(session, text, now=now), f"share {text}"
+        address = request.client and request.client.host
+        caller = await self._gate.admit(request.headers.get("authorization"), address)
+        self._gate.count_request(caller)
+        viewer = caller.viewer
         if not viewer.may(Permission.READ_LINKS):
             message = f"A key of the role {viewer.role} may not read reports."
             raise NotOpen(HTTPStatus.FORBIDDEN, message)
@@ -175,7 +189,7 @@ class ReportPages:
         )
         if subject is None:
             raise NotOpen(HTTPStatus.NOT_FOUND, "There is no such program or campaign.")
-        return subject
+        return subject, caller.name
 
     async def _shared(self, session: ReadSession, token: str, *, now: datetime) -> Subject:
         key = self._addresses.read_report(token)
@@ -187,15 +201,30 @@ class ReportPages:
         return await subject_of_share(session, share)
 
 
+class _Download(StreamingResponse):
+    """A table on its way. Its place is free again when it is through, or its reader gone."""
+
+    def __init__(
+        self, content: AsyncIterator[bytes], headers: dict[str, str], place: ExitStack
+    ) -> None:
+        super().__init__(content, headers=headers)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place:
+            await super().__call__(scope, receive, send)
+
+
 async def _encoded(table: Table, first: Sequence[Row]) -> AsyncIterator[bytes]:
     yield csv_files.encode([table.header, *first])
     async for rows in table.batches:
         yield csv_files.encode(rows)
 
 
-def _refusal(status: int, *errors: dict[str, Any]) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-    return JSONResponse({"errors": errors}, status, headers=HEADERS | headers)
+def _refusal(
+    status: int, *errors: dict[str, Any], headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    return JSONResponse({"errors": errors}, status, headers=HEADERS | dict(headers))
 
 
 def _error(fault: Fault) -> dict[str, Any]:
