@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -87,6 +88,26 @@ def test_a_key_of_some_campaigns_sees_nothing_of_the_others(world: World) -> Non
     assert seen["nodes"] == [None, None, None, None, {"id": mine["id"]}]
     assert seen["creator"] == {"enrollments": {"nodes": [{"id": ana}]}, "stats": {"clicks": 1}}
     assert seen["program"] == {"stats": {"clicks": 1}, "campaigns": {"nodes": [{"id": open_}]}}
+
+
+def test_a_key_of_some_campaigns_leads_no_messages_of_the_others_elsewhere(world: World) -> None:
+    """The creator's page, which messages have the address of, shows all campaigns."""
+    open_, closed = world.a_campaign(), world.a_campaign()
+    ana, ben = world.a_creator(email="ana@brand.example"), world.a_creator()
+    world.enroll(open_, [ana, ben])
+    world.enroll(closed, [ana])
+    key = a_key(world, "MANAGER", campaignIds=[open_])
+    change = partial(world.change, "updateCreator", "creator { email }")
+
+    refused = change(key=key, id=ana, email="me@agency.example")
+    assert refused["creator"] is None
+    (error,) = refused["userErrors"]
+    assert (error["code"], error["path"]) == ("FORBIDDEN", ["input", "email"])
+
+    same = change(key=key, id=ana, displayName="Ana B.", email="ana@brand.example")
+    assert same == {"creator": {"email": "ana@brand.example"}, "userErrors": []}
+    for each in (change(key=key, id=ben, email="b@x.example"), change(id=ana, email="a@x.example")):
+        assert each["userErrors"] == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.auth import Viewer, visible
+from app.auth import Viewer, sees, visible
 from app.database import ReadSession
 from app.errors import Fault, Refused, UserErrorCode, refuse
 from app.ids import encode, new_id
@@ -73,11 +73,27 @@ async def update(change: Change, key: int | None, changes: Mapping[str, Any]) ->
     new = {name: value for name, value in values.items() if value != getattr(creator, name)}
     taken = {name: await _taken(change, creator.program_id, name, [(new, [])]) for name in UNIQUE}
     faults += _claim(new, taken)
+    if "email" in new and not faults and await _is_elsewhere(change, creator):
+        message = "The creator also takes part in campaigns that your key is not for."
+        faults.append(Fault(UserErrorCode.FORBIDDEN, message, ("email",)))
     if faults:
         raise Refused(*faults)
     creator.sqlmodel_update(values)
     await change.record("updateCreator", "crt", creator.program_id, {creator.id: _said(values)})
     return creator
+
+
+async def _is_elsewhere(change: Change, creator: Creator) -> bool:
+    """Whether the creator is in a campaign that is hidden from the viewer.
+
+    What a message says of the creator's page opens all their campaigns, so whoever sees some of
+    them must not lead the messages elsewhere.
+    """
+    seen = select(Enrollment.id).where(sees(change.viewer, Enrollment))
+    elsewhere = select(Enrollment.id).where(
+        Enrollment.creator_id == creator.id, col(Enrollment.id).not_in(seen)
+    )
+    return (await change.session.exec(elsewhere.limit(1))).first() is not None
 
 
 async def archive(change: Change, key: int | None) -> Creator:

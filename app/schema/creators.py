@@ -278,7 +278,10 @@ class UpdateCreatorInput:
     display_name: strawberry.Maybe[str] = strawberry.field(description="A new name.")
     first_name: strawberry.Maybe[str | None] = strawberry.field(description="A new first name.")
     last_name: strawberry.Maybe[str | None] = strawberry.field(description="A new last name.")
-    email: strawberry.Maybe[str | None] = strawberry.field(description="A new address.")
+    email: strawberry.Maybe[str | None] = strawberry.field(
+        description="A new address. A key that is limited to some campaigns gives one only to "
+        "creators who are in no others."
+    )
     external_id: strawberry.Maybe[str | None] = strawberry.field(description="A new key.")
 
 
