@@ -162,6 +162,16 @@ class CampaignPart(SQLModel, table=True):
     unique_hits: int = 0
 
 
+class LinkTotal(SQLModel, table=True):
+    """All clicks of a link: what lists are ordered by. No row: none. Kept for good."""
+
+    __tablename__ = "link_total"
+
+    link_id: int = Field(primary_key=True, sa_type=BIG)
+    clicks: int = Field(sa_type=BIG)
+    last_click_ms: int = Field(sa_type=BIG)
+
+
 class ProgramDays(SQLModel, table=True):
     """What the days of a program's rows are, and from when on they could be counted again.
 
