@@ -167,7 +167,8 @@ class LinkTotal(SQLModel, table=True):
 
     __tablename__ = "link_total"
 
-    link_id: int = Field(primary_key=True, sa_type=BIG)
+    # Or PostgreSQL would number the rows by itself, as it does for a lone key.
+    link_id: int = Field(primary_key=True, sa_type=BIG, sa_column_kwargs={"autoincrement": False})
     clicks: int = Field(sa_type=BIG)
     last_click_ms: int = Field(sa_type=BIG)
 

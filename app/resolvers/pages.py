@@ -61,7 +61,7 @@ def parse_number(value: Any) -> int:
 
 def parse_instant(value: Any) -> datetime:
     instant = datetime.fromisoformat(value)
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _position(args: PageArgs, order: Order) -> tuple[Any, int] | None:
         name, is_descending, value, key = json.loads(base64.urlsafe_b64decode(padded))
         if (name, is_descending) == (order.name, order.is_descending):
             return order.parse(value), parse_number(key)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         pass
     raise refuse(UserErrorCode.INVALID, f"`{where}` is not a cursor of this list and order.", where)
 
