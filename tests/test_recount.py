@@ -97,8 +97,8 @@ async def test_a_planted_difference_is_named_and_restored(database: Database) ->
 
 async def test_all_of_the_rollups_can_be_made_from_the_raw_clicks(database: Database) -> None:
     await fill(database)
-    tables = ("click_quarter", "excluded_quarter", "link_day", "link_part", "campaign_day")
-    tables += ("campaign_part", "link_total")
+    quarters, days = ("click_quarter", "excluded_quarter"), ("link_day", "campaign_day")
+    tables = (*quarters, *days, "link_part", "campaign_part", "link_total")
     await execute(database, *(f"DELETE FROM {table}" for table in tables))
     assert await rebuild(database) > 0
     assert await differences(database) == []
