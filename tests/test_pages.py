@@ -1,55 +1,8 @@
-"""Lists: every page once, forward and backward, in every order."""
-
-from collections.abc import Iterator
-from typing import Any
+"""Pages of a list: how long they are, what changes between two of them, and what is refused."""
 
 import pytest
 
 from tests.world import World, codes
-
-LISTS = [
-    pytest.param(
-        "creators", f"{{field: {field}, direction: {direction}}}", id=f"{field}-{direction}"
-    )
-    for field in ("CREATED_AT", "HANDLE")
-    for direction in ("ASC", "DESC")
-]
-
-
-@pytest.mark.parametrize(("name", "order"), LISTS)
-def test_walking_forward_and_backward_shows_the_whole_list_once(
-    world: World, name: str, order: str
-) -> None:
-    creators = {world.a_creator() for _ in range(7)}
-    forward = list(
-        _walk(world, f"{name}(first: 3, after: $cursor, orderBy: {order})", forward=True)
-    )
-    backward = list(
-        _walk(world, f"{name}(last: 2, before: $cursor, orderBy: {order})", forward=False)
-    )
-    assert len(forward) == 7
-    assert set(forward) == creators
-    assert backward[::-1] == forward
-
-
-@pytest.mark.parametrize("field", ["CREATED_AT", "STAGE_CHANGED_AT", "STAGE"])
-@pytest.mark.parametrize("direction", ["ASC", "DESC"])
-def test_lists_inside_lists_are_walked_alike(world: World, field: str, direction: str) -> None:
-    campaign = world.a_campaign()
-    enrolled = world.enroll(campaign, [world.a_creator() for _ in range(7)])
-    world.promote(*enrolled[2:5])
-    world.drop(enrolled[6])
-    order = f"{{field: {field}, direction: {direction}}}"
-    inside = f'campaign(id: "{campaign}") {{ enrollments'
-    forward = list(
-        _walk(world, f"{inside}(first: 2, after: $cursor, orderBy: {order})", forward=True)
-    )
-    backward = list(
-        _walk(world, f"{inside}(last: 3, before: $cursor, orderBy: {order})", forward=False)
-    )
-    assert set(forward) == set(enrolled)
-    assert len(forward) == 7
-    assert backward[::-1] == forward
 
 
 def test_what_is_made_between_two_pages_neither_repeats_nor_hides_anything(world: World) -> None:
@@ -106,24 +59,3 @@ def test_a_cursor_of_another_order_is_refused(world: World) -> None:
         after=cursor,
     )
     assert codes(errors) == ["BAD_USER_INPUT"]
-
-
-def _walk(world: World, field: str, *, forward: bool) -> Iterator[str]:
-    """The ids of a list, page by page; backward, each page is read from its end."""
-    closing = " }" if "{ enrollments" in field else ""
-    query = (
-        f"query($cursor: String) {{ {field} {{ edges {{ cursor node {{ id }} }} pageInfo {{ "
-        f"hasNextPage hasPreviousPage startCursor endCursor }} }} }}{closing}"
-    )
-    cursor: str | None = None
-    for _ in range(20):
-        answer: Any = world.ask(query, cursor=cursor)
-        while "edges" not in answer:
-            (answer,) = answer.values()
-        edges, info = answer["edges"], answer["pageInfo"]
-        assert (info["startCursor"], info["endCursor"]) == (edges[0]["cursor"], edges[-1]["cursor"])
-        yield from (edge["node"]["id"] for edge in (edges if forward else edges[::-1]))
-        if not info["hasNextPage" if forward else "hasPreviousPage"]:
-            return
-        cursor = info["endCursor" if forward else "startCursor"]
-    raise AssertionError("the list does not end")

@@ -33,8 +33,17 @@ SPOIL = (
     "DELETE FROM link_part WHERE detail = 4 AND value = 'mobile'",
     "UPDATE campaign_day SET excluded_hits = 99 WHERE campaign_id = 2",
     "INSERT INTO campaign_part VALUES (1, 3, 10, 'XX', 5, 5)",
+    "UPDATE link_total SET last_click_ms = 7 WHERE link_id = (SELECT min(link_id) FROM link_total)",
+    "INSERT INTO link_total VALUES (78, 5, 5)",
 )
-MIGRATED = ("link_day", "link_part", "campaign_day", "campaign_part", "destination_utm")
+MIGRATED = (
+    "link_day",
+    "link_part",
+    "campaign_day",
+    "campaign_part",
+    "destination_utm",
+    "link_total",
+)
 
 
 async def fill(database: Database, hits: int = 400) -> None:
@@ -76,7 +85,10 @@ async def test_a_planted_difference_is_named_and_restored(database: Database) ->
     )
     where = "campaign_part: campaign_id 1, detail COUNTRY, day 1970-01-11, value XX"
     assert f"{where}: hits is 5, should be 0; unique_hits is 5, should be 0" in found
-    for table in ("link_day", "link_part", "campaign_day"):
+    assert (
+        "link_total: link_id 78: clicks is 5, should be 0; last_click_ms is 5, should be 0" in found
+    )
+    for table in ("link_day", "link_part", "campaign_day", "link_total"):
         assert any(line.startswith(f"{table}: ") for line in found)
     assert await rebuild(database) == len(found) >= len(SPOIL)
     assert await differences(database) == []
@@ -85,8 +97,9 @@ async def test_a_planted_difference_is_named_and_restored(database: Database) ->
 
 async def test_all_of_the_rollups_can_be_made_from_the_raw_clicks(database: Database) -> None:
     await fill(database)
-    tables = ("click_quarter", "excluded_quarter", "link_day", "link_part", "campaign_day")
-    await execute(database, *(f"DELETE FROM {table}" for table in (*tables, "campaign_part")))
+    quarters, days = ("click_quarter", "excluded_quarter"), ("link_day", "campaign_day")
+    tables = (*quarters, *days, "link_part", "campaign_part", "link_total")
+    await execute(database, *(f"DELETE FROM {table}" for table in tables))
     assert await rebuild(database) > 0
     assert await differences(database) == []
 

@@ -54,6 +54,7 @@ TABLES = (
     "link_part",
     "campaign_day",
     "campaign_part",
+    "link_total",
     "program_days",
     "visitor_link",
 )

@@ -32,6 +32,9 @@ ADD_TO_LINK_DAY = store.add_to_days("link", _DAYS)
 ADD_TO_LINK_PART = store.add_to_parts("link", _PARTS)
 ADD_TO_CAMPAIGN_DAY = store.add_to_days("campaign", _DAYS)
 ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _PARTS)
+ADD_TO_TOTAL = store.ADD_TO_TOTAL.format(
+    values="SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])"
+)
 KEEP_VISIT = store.KEEP_VISIT.format(
     values="SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[])"
 )
@@ -217,6 +220,8 @@ async def _write(connection: asyncpg.Connection, result: Tally) -> None:
     ):
         sums = sorted((*key, *each) for key, each in parts.items())
         await connection.execute(statement, *_columns(6, sums))
+    totals = sorted((link, *total) for link, total in result.totals.items())
+    await connection.execute(ADD_TO_TOTAL, *_columns(3, totals))
     visits = sorted((*visit, *seen) for visit, seen in result.visits.items())
     await connection.execute(KEEP_VISIT, *_columns(4, visits))
 

@@ -130,6 +130,8 @@ class Tally:
     link_parts: Parts = field(default_factory=dict)
     campaign_days: Days = field(default_factory=dict)
     campaign_parts: Parts = field(default_factory=dict)
+    # By link: clicks, and when the last one was.
+    totals: dict[int, list[int]] = field(default_factory=dict)
 
 
 def visits_of(hits: Iterable[Judged]) -> set[Visit]:
@@ -195,6 +197,9 @@ def tally(
             same = alike.setdefault(brought, [0, 0])
             same[0] += 1
             same[1] += unique
+            total = out.totals.setdefault(link, [0, at_ms])
+            total[0] += 1
+            total[1] = max(total[1], at_ms)  # a clock may have been set back
         elif verdict is Verdict.EXCLUDED:
             counts.excluded_hits += 1
             key = (link, quarter, reason)

@@ -27,6 +27,7 @@ ADD_TO_LINK_DAY = store.add_to_days("link", _values(7))
 ADD_TO_LINK_PART = store.add_to_parts("link", _values(6))
 ADD_TO_CAMPAIGN_DAY = store.add_to_days("campaign", _values(7))
 ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _values(6))
+ADD_TO_TOTAL = store.ADD_TO_TOTAL.format(values=_values(3))
 FIND_RULES = store.FIND_RULES.format(among="= ?")
 KEEP_VISIT = store.KEEP_VISIT.format(values=_values(4))
 MOVE_HORIZON = retention.MOVE_HORIZON.format(values=_values(3))
@@ -188,6 +189,9 @@ def _write(connection: sqlite3.Connection, result: Tally) -> None:
         (ADD_TO_CAMPAIGN_PART, result.campaign_parts),
     ):
         connection.executemany(statement, sorted((*key, *sums) for key, sums in parts.items()))
+    connection.executemany(
+        ADD_TO_TOTAL, sorted((link, *total) for link, total in result.totals.items())
+    )
     connection.executemany(
         KEEP_VISIT, sorted((*visit, *seen) for visit, seen in result.visits.items())
     )

@@ -57,6 +57,15 @@ ADD_TO_REASON = """
     ON CONFLICT (link_id, quarter, reason) DO UPDATE SET
         hits = excluded_quarter.hits + excluded.hits
 """
+# The last click's time only grows, also where two recorders come out of turn.
+ADD_TO_TOTAL = """
+    INSERT INTO link_total (link_id, clicks, last_click_ms)
+    {values}
+    ON CONFLICT (link_id) DO UPDATE SET
+        clicks = link_total.clicks + excluded.clicks,
+        last_click_ms = CASE WHEN excluded.last_click_ms > link_total.last_click_ms
+            THEN excluded.last_click_ms ELSE link_total.last_click_ms END
+"""
 KEEP_VISIT = """
     INSERT INTO visitor_link (link_id, visitor, last_ms, unique_ms)
     {values}

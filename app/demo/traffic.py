@@ -39,7 +39,7 @@ from app.models import (
     TrackingLink,
     Verdict,
 )
-from app.resolvers import day_rows
+from app.resolvers import day_rows, link_totals
 from app.resolvers.change import Change
 
 DAYS = 90
@@ -68,6 +68,7 @@ async def send(
     await _insert(change.session, "click_quarter", _quarters(hits))
     await _insert(change.session, "excluded_quarter", _excluded_quarters(hits))
     await day_rows.count(change.session, program)
+    await link_totals.count(change.session, program)
 
 
 @dataclass(slots=True)

@@ -162,6 +162,17 @@ class CampaignPart(SQLModel, table=True):
     unique_hits: int = 0
 
 
+class LinkTotal(SQLModel, table=True):
+    """All clicks of a link: what lists are ordered by. No row: none. Kept for good."""
+
+    __tablename__ = "link_total"
+
+    # Or PostgreSQL would number the rows by itself, as it does for a lone key.
+    link_id: int = Field(primary_key=True, sa_type=BIG, sa_column_kwargs={"autoincrement": False})
+    clicks: int = Field(sa_type=BIG)
+    last_click_ms: int = Field(sa_type=BIG)
+
+
 class ProgramDays(SQLModel, table=True):
     """What the days of a program's rows are, and from when on they could be counted again.
 

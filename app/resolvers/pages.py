@@ -7,6 +7,9 @@ the next page is what comes after that pair. Nothing is skipped or repeated when
 in between, and the last page costs what the first did. The key breaks ties, so every order is
 total. A cursor of another order is refused, not guessed at.
 
+The value may stand beside the list's own table (`Beside`), so it is selected with each row. One
+that changes meanwhile moves its row: a walk may then meet it again, or not at all.
+
 A list inside a list is one statement for all parents, whatever their number: the rows are
 numbered within their parent, and each parent gets its own page of them.
 """
@@ -30,8 +33,35 @@ from app.errors import UserErrorCode, refuse
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
+KEY_MAX = (1 << 63) - 1
 
 Row = TypeVar("Row", bound=SQLModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A table with a row of numbers for some of the listed rows, found by their keys."""
+
+    model: type[SQLModel]
+    key: str
+
+
+def parse_text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(value)
+    value.encode()  # or a lone surrogate would fail later, in the database
+    return value
+
+
+def parse_number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= KEY_MAX:
+        raise ValueError(value)
+    return value
+
+
+def parse_instant(value: Any) -> datetime:
+    instant = datetime.fromisoformat(value)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +72,9 @@ class Order:
     column: str
     is_descending: bool = False
     # How the column's value is read back from a cursor.
-    parse: Callable[[Any], Any] = field(default=lambda value: value, compare=False)
-
-
-def parse_instant(value: Any) -> datetime:
-    instant = datetime.fromisoformat(value)
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    parse: Callable[[Any], Any] = field(default=parse_text, compare=False)
+    # Where the column stands if not in the listed table. Without a row there, it is 0.
+    beside: Beside | None = None
 
 
 NEWEST_FIRST = Order("CREATED_AT", "created_at", is_descending=True, parse=parse_instant)
@@ -96,8 +123,7 @@ class Page(Generic[Row]):
 EMPTY: Page[Any] = Page((), (), has_next=False, has_previous=False)
 
 
-def cursor_of(row: SQLModel, order: Order) -> str:
-    value = getattr(row, order.column)
+def cursor_of(row: SQLModel, value: Any, order: Order) -> str:
     if isinstance(value, datetime):
         value = value.isoformat()
     text = json.dumps([order.name, order.is_descending, value, row.id], separators=(",", ":"))  # type: ignore[attr-defined] # every table that is listed has one
@@ -111,9 +137,9 @@ def _position(args: PageArgs, order: Order) -> tuple[Any, int] | None:
     try:
         padded = args.cursor + "=" * (-len(args.cursor) % 4)
         name, is_descending, value, key = json.loads(base64.urlsafe_b64decode(padded))
-        if (name, is_descending) == (order.name, order.is_descending) and type(key) is int:
-            return order.parse(value), key
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+        if (name, is_descending) == (order.name, order.is_descending):
+            return order.parse(value), parse_number(key)
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         pass
     raise refuse(UserErrorCode.INVALID, f"`{where}` is not a cursor of this list and order.", where)
 
@@ -126,9 +152,14 @@ async def paginate(
     args: PageArgs,
 ) -> Page[Row]:
     """A page of the model's rows that the statement selects."""
-    ordered = _after(model, statement, order, args).order_by(*_ordering(model, order, args))
-    rows = (await session.exec(ordered.limit(args.size + 1))).all()
-    return _page(rows, order, args)
+    placed, ordering = _placed(model, statement, order, args)
+    page = placed.order_by(*ordering).limit(args.size + 1).subquery()
+    # A select that began with rows alone yields rows alone: another one around it yields pairs.
+    pairs = select(aliased(model, page), page.c.ordered_by)
+    found = await session.exec(
+        pairs.order_by(*_ordering(page.c.ordered_by, page.c.id, order, args))
+    )
+    return _page(found.all(), order, args)
 
 
 async def paginate_each(
@@ -143,18 +174,21 @@ async def paginate_each(
 ) -> dict[int, Page[Row]]:
     """The same page for each of many parents, in one statement."""
     column: ColumnElement[Any] = getattr(model, parent)
-    within = _after(model, statement, order, args).where(column.in_(parent_ids))
+    within = statement.where(column.in_(parent_ids))
     if len(parent_ids) == 1:  # an index and a limit beat numbering all of the parent's rows
         return {parent_ids[0]: await paginate(session, model, within, order, args)}
-    place = func.row_number().over(partition_by=column, order_by=_ordering(model, order, args))
-    numbered = within.add_columns(place.label("place")).subquery()
+    placed, ordering = _placed(model, within, order, args)
+    place = func.row_number().over(partition_by=column, order_by=ordering)
+    numbered = placed.add_columns(place.label("place")).subquery()
     alias = aliased(model, numbered)
     found = await session.exec(
-        select(alias).where(numbered.c.place <= args.size + 1).order_by(numbered.c.place)
+        select(alias, numbered.c.ordered_by)
+        .where(numbered.c.place <= args.size + 1)
+        .order_by(numbered.c.place)
     )
-    rows: dict[int, list[Row]] = {}
-    for row in found.all():
-        rows.setdefault(getattr(row, parent), []).append(row)
+    rows: dict[int, list[tuple[Row, Any]]] = {}
+    for row, value in found.all():
+        rows.setdefault(getattr(row, parent), []).append((row, value))
     return {key: _page(rows.get(key, []), order, args) for key in parent_ids}
 
 
@@ -179,32 +213,41 @@ async def count_each(
     return dict((await session.exec(counted)).all())
 
 
-def _ordering(model: type[SQLModel], order: Order, args: PageArgs) -> list[ColumnElement[Any]]:
-    columns = [col(getattr(model, order.column)), col(model.id)]  # type: ignore[attr-defined]
-    downward = order.is_descending is not args.is_backward
-    return [column.desc() if downward else column.asc() for column in columns]
-
-
-def _after(
+def _placed(
     model: type[SQLModel], statement: SelectOfScalar[Any], order: Order, args: PageArgs
-) -> SelectOfScalar[Any]:
-    position = _position(args, order)
-    if position is None:
-        return statement
-    # A plain tuple on the right: its values are bound with the columns' own types.
-    pair = tuple_(getattr(model, order.column), model.id)  # type: ignore[attr-defined]
+) -> tuple[Any, list[ColumnElement[Any]]]:
+    """The rows from the cursor on, each with what it is ordered by; and how to sort them."""
+    value: Any
+    key: Any = col(model.id)  # type: ignore[attr-defined] # as above
+    if order.beside is None:
+        value = col(getattr(model, order.column))
+    else:
+        beside = order.beside.model
+        statement = statement.outerjoin(beside, getattr(beside, order.beside.key) == key)
+        value = func.coalesce(getattr(beside, order.column), 0)
     downward = order.is_descending is not args.is_backward
-    return statement.where(pair < position if downward else pair > position)
+    position = _position(args, order)
+    if position is not None:
+        # A plain tuple on the right: its values are bound with the columns' own types.
+        pair = tuple_(value, key)
+        statement = statement.where(pair < position if downward else pair > position)
+    placed = statement.add_columns(value.label("ordered_by"))
+    return placed, _ordering(value, key, order, args)
 
 
-def _page(rows: Sequence[Row], order: Order, args: PageArgs) -> Page[Row]:
-    more, rows = len(rows) > args.size, rows[: args.size]
+def _ordering(value: Any, key: Any, order: Order, args: PageArgs) -> list[ColumnElement[Any]]:
+    downward = order.is_descending is not args.is_backward
+    return [each.desc() if downward else each.asc() for each in (value, key)]
+
+
+def _page(found: Sequence[tuple[Row, Any]], order: Order, args: PageArgs) -> Page[Row]:
+    more, found = len(found) > args.size, found[: args.size]
     if args.is_backward:
-        rows = rows[::-1]
+        found = found[::-1]
     came_from = args.cursor is not None
     return Page(
-        rows=rows,
-        cursors=[cursor_of(row, order) for row in rows],
+        rows=[row for row, _ in found],
+        cursors=[cursor_of(row, value, order) for row, value in found],
         has_next=came_from if args.is_backward else more,
         has_previous=more if args.is_backward else came_from,
     )

@@ -24,9 +24,12 @@ from app.database import Database, ReadSession, WriteSession
 from app.days import QUARTER_MS, date_of
 from app.models import Detail
 from app.resolvers import day_rows
+from app.resolvers.link_totals import TOTALS
 from app.resolvers.rollups import ROLLUPS, Key, Rollup, Sums
 
 BATCH = 200
+# In this order: totals are counted from quarters, too.
+COUNTED = (*ROLLUPS, TOTALS)
 # PostgreSQL takes 32,767 values in a statement.
 ROWS = 2_000
 
@@ -69,7 +72,7 @@ def _words(name: str, value: Any) -> str:
 async def verify(database: Database) -> AsyncIterator[Difference]:
     """Every row of a rollup that is not what its raw clicks add up to."""
     async with database.reading() as session:
-        for rollup in ROLLUPS:
+        for rollup in COUNTED:
             async for batch in _batches(session, rollup):
                 for difference in await _differences(session, rollup, batch):
                     yield difference
@@ -81,7 +84,7 @@ async def rebuild(database: Database) -> int:
     May be stopped and started again at any moment, with a recorder at work or without.
     """
     restored = await day_rows.move_zones(database)
-    for rollup in ROLLUPS:
+    for rollup in COUNTED:
         async with database.reading() as session:
             batches = [batch async for batch in _batches(session, rollup)]
         for batch in batches:

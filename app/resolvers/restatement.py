@@ -26,6 +26,7 @@ from app.database import Database, WriteSession
 from app.days import QUARTER_MS, day_of_quarter
 from app.errors import UserErrorCode, not_found, refuse
 from app.models import Click, Detail, Program, ProgramDays, TrackingLink, Verdict
+from app.resolvers import link_totals
 from app.resolvers.change import Change
 
 BATCH = 2_000
@@ -188,6 +189,9 @@ async def _move(change: Change, what: Restatement, found: dict[bytes, _Owner]) -
                 campaigns[owner.campaign_id, detail, day, value] += moved_by
     for name, parts in (("link", links), ("campaign", campaigns)):
         await _move_days(connection, name, parts)
+    await link_totals.move(
+        connection, {link: sign * hits for link, hits in Counter(h.link_id for h in hits).items()}
+    )
     moved = Counter(found[hit.id].program_id for hit in hits)
     for program, number in moved.items():
         new = {"reason": what.reason, "as": what.verdict.name, "hits": number}

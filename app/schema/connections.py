@@ -1,6 +1,7 @@
 """Lists that can grow, as Relay connections over keyset pages: see ``app.resolvers.pages``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -144,7 +145,7 @@ async def connect(
 
 def ordered(order: pages.Order, direction: OrderDirection) -> pages.Order:
     """The order, in this direction."""
-    return pages.Order(order.name, order.column, direction is OrderDirection.DESC, order.parse)
+    return replace(order, is_descending=direction is OrderDirection.DESC)
 
 
 KEYS_MAX = 100

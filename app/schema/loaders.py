@@ -21,6 +21,7 @@ from app.resolvers import (
     conversion_settings,
     earnings,
     ledger,
+    link_totals,
     message_templates,
     messages,
     pages,
@@ -82,6 +83,7 @@ class Loaders:
         self.conversion_secrets = self._each(conversion_settings.secrets_of)
         self.coupons = self._each(conversion_settings.coupons_of)
         self.ledger = self._each(ledger.entries)
+        self.last_clicked = self._each(link_totals.last_clicked)
         self.replacement = self._each(self._replacements)
 
     def row(self, model: type[Row]) -> "DataLoader[int, Row | None]":

@@ -12,7 +12,7 @@ from app import models
 from app.auth import Permission
 from app.errors import UserErrorCode, refuse
 from app.messages import qr_codes
-from app.resolvers import pages, tracking_links
+from app.resolvers import link_totals, pages, tracking_links
 from app.resolvers.change import Change
 from app.resolvers.stats import Scope
 from app.schema.connections import (
@@ -180,6 +180,11 @@ class TrackingLink(Archivable, Measurable):
         row = await info.context.loaders.replacement.load(self.row.id)
         return None if row is None else TrackingLink.of(row)
 
+    @strawberry.field(description="When it was last clicked by a person, or null if never.")
+    async def last_clicked_at(self, info: Info) -> datetime | None:
+        at: datetime | None = await info.context.loaders.last_clicked.load(self.row.id)
+        return at
+
     @strawberry.field(
         description="The messages that hold this link, newest first, 100 at most: who still has "
         "it. Empty for keys that read link sets alone."
@@ -272,12 +277,22 @@ class TrackingLinkChangeFilterInput:
 class TrackingLinkOrderField(Enum):
     CREATED_AT = pages.NEWEST_FIRST
     CODE = pages.Order("CODE", "code")
+    CLICKS = link_totals.CLICKS
+    LAST_CLICKED_AT = link_totals.LAST_CLICKED_AT
 
 
 publish(
     TrackingLinkOrderField,
     "What tracking links can be ordered by.",
-    {"CREATED_AT": "When it was created.", "CODE": "The code in the short URL."},
+    {
+        "CREATED_AT": "When it was created.",
+        "CODE": "The code in the short URL.",
+        "CLICKS": "All clicks by people so far. They grow while pages are read: a link that is "
+        "clicked meanwhile may come again, or not at all.",
+        "LAST_CLICKED_AT": "When it was last clicked by a person; never-clicked ones count as "
+        "oldest. It moves while pages are read: a link that is clicked meanwhile may come again, "
+        "or not at all.",
+    },
 )
 
 

@@ -85,7 +85,8 @@ async def test_a_restatement_is_undone_by_its_opposite_and_done_twice_does_nothi
     site: Site,
 ) -> None:
     await hits(site)
-    names = ("click", "click_quarter", "excluded_quarter", "link_part", "campaign_part")
+    names = ["click", "click_quarter", "excluded_quarter", "link_part", "campaign_part"]
+    names.append("link_total")
     before = [await table(site, name) for name in names]
     moved = await restate(site, "prefetch", Verdict.COUNTED)
     assert await restate(site, "prefetch", Verdict.COUNTED) == {}
