@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help serve test check check-graph check-slow lint format types layers schema coverage bench-promote bench-redirect bench-reports bench-tables lock clean
+.PHONY: help serve test check check-graph check-slow lint format types layers schema coverage bench-attack bench-promote bench-redirect bench-reports bench-tables lock clean
 
 help:       ## Show this list
 	@awk 'BEGIN {FS = ":.*##"} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ coverage: $(VENV)/.dev ## The tests under coverage: slower, and says which lines
 	$(BIN)/coverage run -m pytest -q -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+bench-attack: $(VENV)/.dev ## Following links while the graph is under attack (needs wrk)
+	$(BIN)/python -m bench.attack
 
 bench-promote: $(VENV)/.dev ## One call that promotes 1,000 creators into 3,000 links
 	$(BIN)/python -m bench.promote

@@ -185,10 +185,17 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
     return Run(full.per_s, cpu_s / full.answered * 1e6, paced.per_s, paced.p50_us, paced.p99_us)
 
 
-def load(script: Path, core: int, seconds: float, *arguments: str) -> Load:
+def load(
+    script: Path,
+    core: int,
+    seconds: float,
+    *arguments: str,
+    port: int = PORT,
+    connections: int = CONNECTIONS,
+) -> Load:
     printed = subprocess.run(
-        ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s",
-         "-s", str(script), f"http://127.0.0.1:{PORT}", "--", *arguments],
+        ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s",
+         "-s", str(script), f"http://127.0.0.1:{port}", "--", *arguments],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", printed)

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.settings import Settings
+from tests.graphql.attacks import MALFORMED
 from tests.graphql.toy import KEY, World, application, endpoint
 
 JSON = "application/json"
@@ -244,40 +245,7 @@ def test_without_a_valid_key_nothing_is_read(authorization: str | None) -> None:
     assert code(answer) == "UNAUTHENTICATED"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"{", id="cut off"),
-        pytest.param(b"[" * 100_000, id="nested open"),
-        pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested"),
-        pytest.param(b'{"query":"{viewer}","variables":' + b'{"a":' * 5000, id="nested objects"),
-        pytest.param(b'{"query": "\xff"}', id="no UTF-8"),
-        pytest.param(b'\xef\xbb\xbf{"query": "{viewer}"}', id="byte order mark"),
-        pytest.param('{"query": "{viewer}"}'.encode("utf-16"), id="UTF-16"),
-        pytest.param(rb'{"query": "{viewer}", "operationName": "\ud800"}', id="half a surrogate"),
-        pytest.param(b'{"query": "{viewer}", "variables": {"a": NaN}}', id="NaN"),
-        pytest.param(b'{"query": "{viewer}", "variables": {"a": Infinity}}', id="Infinity"),
-        pytest.param(b'{"query": "{viewer}", "query": "{thing}"}', id="query twice"),
-        pytest.param(b'{"query": "{viewer}", "variables": {"a": 1, "a": 2}}', id="variable twice"),
-        pytest.param(b'{"query": "{viewer}"} x', id="more behind"),
-        pytest.param(b"{'query': '{viewer}'}", id="single quotes"),
-        pytest.param(b"null", id="null"),
-        pytest.param(b"5", id="number"),
-        pytest.param(b'"{viewer}"', id="string"),
-        pytest.param(b"{}", id="no query"),
-        pytest.param(b'{"query": ""}', id="empty query"),
-        pytest.param(b'{"query": 5}', id="query a number"),
-        pytest.param(b'{"query": "{viewer}", "operationName": []}', id="name a list"),
-        pytest.param(b'{"query": "{viewer}", "variables": "x"}', id="variables a string"),
-        pytest.param(b'{"query": "{viewer}", "variables": []}', id="variables a list"),
-        pytest.param(b'{"query": "{viewer}", "extensions": 1}', id="extensions a number"),
-        pytest.param(b'{"extensions": {"persistedQuery": 1}}', id="hash no object"),
-        pytest.param(b'{"extensions": {"persistedQuery": {"sha256Hash": 1}}}', id="hash a number"),
-        pytest.param(b'[{"query": "{viewer}"}]', id="batch"),
-        pytest.param(b"[]", id="empty batch"),
-    ],
-)
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_body_is_a_bad_request(client: TestClient, body: bytes) -> None:
     answer = client.post("/graphql", content=body, headers={"Content-Type": JSON})
 
