@@ -14,6 +14,7 @@ from app.models.clicks import (
     LinkDay,
     LinkPart,
     ProgramDays,
+    RestatedQuarter,
     Verdict,
     VisitorLink,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "ProgramDays",
     "ReportSection",
     "ReportShare",
+    "RestatedQuarter",
     "Role",
     "Stage",
     "StageChange",
