@@ -45,6 +45,7 @@ from app.models import (
     Program,
     ProgramDays,
     ReportShare,
+    RestatedQuarter,
     Role,
     Stage,
     StageChange,
@@ -151,6 +152,9 @@ def one_of_each() -> Sequence[Any]:
         ),
         ClickQuarter(link_id=LINK, quarter=0, clicks=1),
         ExcludedQuarter(link_id=LINK, quarter=0, reason="head", hits=1),
+        RestatedQuarter(
+            link_id=LINK, quarter=0, at_ms=0, reason="head", classifier=1, verdict=Verdict.COUNTED
+        ),
         LinkDay(link_id=LINK, day=0, clicks=1),
         LinkPart(link_id=LINK, detail=Detail.DEVICE, day=0, value="mobile", hits=1),
         CampaignDay(campaign_id=CAMPAIGN, day=0, clicks=1),

@@ -2,13 +2,19 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from app.auth import OPERATOR
+from app.clicks.classifier import VERSION
 from app.ids import decode
 from app.messages.addresses import Addresses
-from app.models import ReportShare
+from app.models import ReportShare, Verdict
+from app.pages import report_words as words
+from app.resolvers import restatement
+from app.resolvers.restatement import Restatement
 from tests.selling import Shop
 from tests.statements import count_statements
 from tests.test_manager_page import HOSTILE, text_of
@@ -72,6 +78,52 @@ def test_a_campaigns_report_shows_its_figures_by_everything_that_tells_clicks_ap
     assert page.text.count('class="chart" role="img"') == 1
     day = datetime.now(UTC)
     assert f"{day:%a} {day.day} {day:%b %Y} 4 4 0" in said
+
+
+RESTATEMENTS = "restatements { at reason verdict hits classifiers from to }"
+
+
+def restate(world: World, reason: str, verdict: Verdict) -> datetime:
+    """When it was done, to the millisecond that is kept."""
+    now, what = datetime.now(UTC), Restatement(reason, verdict)
+    assert world.client.portal is not None
+    run = partial(restatement.restate, world.database, OPERATOR, what, now=now)
+    assert world.client.portal.call(run)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def test_a_report_whose_figures_were_restated_says_so_with_the_old_and_the_new_ones(
+    world: World, campaign: str
+) -> None:
+    reason = world.numbers(campaign, "excludedByReason { reason }")["excludedByReason"][0]["reason"]
+    path, other = share(world, campaignId=campaign)["path"], world.a_campaign(name="Winter")
+    assert "Restated" not in world.client.get(path).text
+    day = datetime.now(UTC).date()
+
+    at = restate(world, reason, Verdict.COUNTED)
+
+    figures = world.numbers(campaign, f"clicks excludedClicks {RESTATEMENTS}")
+    (told,) = figures["restatements"]
+    assert (figures["clicks"], figures["excludedClicks"], told["hits"]) == (5, 0, 1)
+    assert datetime.fromisoformat(told["at"]) == at
+    assert (told["reason"], told["verdict"], told["classifiers"]) == (reason, "COUNTED", [VERSION])
+    assert told["from"] == told["to"] == day.isoformat()
+    assert world.numbers(other, RESTATEMENTS) == {"restatements": []}
+    said = text_of(world.client.get(path).text)
+    today = words.day(day)
+    assert f"Restated on {today}: 1 hit of {today} (link previews), now among the clicks." in said
+    empty = text_of(world.client.get(share(world, campaignId=other)["path"]).text)
+    assert "Restated" not in empty
+    parts = share(world, campaignId=campaign, sections=["LINKS"])["path"]
+    assert "Restated on" in text_of(world.client.get(parts).text)
+    assert "1 hit of" not in text_of(world.client.get(parts).text)
+
+    restate(world, reason, Verdict.EXCLUDED)
+
+    figures = world.numbers(campaign, f"clicks {RESTATEMENTS}")
+    assert figures["clicks"] == 4
+    assert [each["verdict"] for each in figures["restatements"]] == ["EXCLUDED", "COUNTED"]
+    assert text_of(world.client.get(path).text).count("Restated on") == 2
 
 
 def test_a_programs_report_adds_its_campaigns_up(world: World, campaign: str) -> None:

@@ -15,6 +15,7 @@ from app.models.clicks import (
     LinkPart,
     LinkTotal,
     ProgramDays,
+    RestatedQuarter,
     Verdict,
     VisitorLink,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "ProgramDays",
     "ReportSection",
     "ReportShare",
+    "RestatedQuarter",
     "Role",
     "Stage",
     "StageChange",

@@ -98,6 +98,23 @@ class ExcludedQuarter(SQLModel, table=True):
     hits: int = 0
 
 
+class RestatedQuarter(SQLModel, table=True):
+    """Hits of a link that were judged anew, by quarter of an hour and by who judged when."""
+
+    __tablename__ = "restated_quarter"
+
+    link_id: int = Field(primary_key=True, sa_type=BIG)
+    quarter: int = Field(primary_key=True)
+    # When `tracklinks restate` was run; its batches share the moment.
+    at_ms: int = Field(primary_key=True, sa_type=BIG)
+    reason: str = Field(primary_key=True, max_length=64)
+    # Which revision of the classifier had judged them.
+    classifier: int = Field(primary_key=True, sa_type=SmallInteger)
+    # What they count as from then on.
+    verdict: Verdict = Field(primary_key=True, sa_type=IntEnumType(Verdict))
+    hits: int = 0
+
+
 # A row is found by its whole key, and there is no other index: SQLite keeps it in the key's own.
 _BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
 

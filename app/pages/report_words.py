@@ -7,9 +7,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from app import money
+from app.models import Verdict
 from app.pages.charts import Point
 from app.resolvers.breakdowns import OBJECTS, Dimension
-from app.resolvers.stats import Granularity, Step
+from app.resolvers.stats import Granularity, Restated, Step
 
 TO: Final = " \N{EN DASH} "
 DIMENSIONS: Final[Mapping[Dimension, tuple[str, str, str]]] = {
@@ -60,6 +61,14 @@ def by_kind(excluded: Mapping[str, int]) -> list[tuple[str, int, Sequence[tuple[
         kinds.setdefault(why(reason), []).append((reason, hits))
     summed = [(kind, sum(hits for _, hits in own), own) for kind, own in kinds.items()]
     return sorted(summed, key=lambda each: -each[1])
+
+
+def restated(each: Restated, *, with_number: bool) -> str:
+    """That the figures are not those of an earlier look, and why."""
+    hits = f"{each.hits:,} {'hit' if each.hits == 1 else 'hits'}" if with_number else "hits"
+    which = f"{hits} of {days(each.first, each.last)} ({why(each.reason).lower()})"
+    now = "among" if each.verdict is Verdict.COUNTED else "not among"
+    return f"Restated on {day(each.at)}: {which}, now {now} the clicks."
 
 
 def change(now: float, before: float) -> Change:

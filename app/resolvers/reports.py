@@ -19,7 +19,7 @@ from app.resolvers.breakdowns import OBJECTS, Breakdown, Dimension, Split, break
 from app.resolvers.earnings import Earned
 from app.resolvers.mail_merge import name_of
 from app.resolvers.report_subjects import Subject
-from app.resolvers.stats import Counts, Granularity, Period, Scope, Step
+from app.resolvers.stats import Counts, Granularity, Period, Restated, Scope, Step
 
 LINKS_SHOWN: Final = 25
 PARTS_SHOWN: Final = 10
@@ -75,6 +75,7 @@ class Report:
     granularity: Granularity
     totals: Totals
     excluded: Mapping[str, int]
+    restated: Sequence[Restated]
     # Of the period before; None where it is not compared.
     before: Totals | None
     steps: Sequence[Step] = ()
@@ -118,6 +119,7 @@ async def load(
     if subject.shows(ReportSection.TOTALS):
         found = await stats.excluded(session, subject.viewer, subject.scope, [subject.key], period)
         excluded = found.get(subject.key, {})
+    restated = await stats.restated(session, subject.viewer, subject.scope, [subject.key], period)
     steps: Sequence[Step] = ()
     steps_before: Sequence[Step] = ()
     if subject.shows(ReportSection.TIME_SERIES):
@@ -137,6 +139,7 @@ async def load(
         granularity=granularity,
         totals=await totals(session, subject, period),
         excluded=excluded,
+        restated=restated.get(subject.key, ()),
         before=None if previous is None else await totals(session, subject, previous),
         steps=steps,
         steps_before=steps_before,

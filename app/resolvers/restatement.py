@@ -9,6 +9,9 @@ their counters with them. The reason stays on the hit, so that it can be moved b
 It goes in batches, each a transaction of its own with its own audit entries: the recorder
 waits for a batch at most, and a run that was interrupted is finished by starting it again.
 What is unique stays as it was judged: an excluded hit never was.
+
+What was moved is written down by link and quarter of an hour, so that every report over any of
+it can say so, for as long as there are reports: `app.resolvers.stats.restated`.
 """
 
 from collections import Counter
@@ -40,6 +43,12 @@ MOVE_REASONS = text("""
     VALUES (:link, :quarter, :reason, :hits)
     ON CONFLICT (link_id, quarter, reason) DO UPDATE SET
         hits = excluded_quarter.hits + excluded.hits
+""")
+NOTE_MOVED = text("""
+    INSERT INTO restated_quarter (link_id, quarter, at_ms, reason, classifier, verdict, hits)
+    VALUES (:link, :quarter, :at_ms, :reason, :classifier, :verdict, :hits)
+    ON CONFLICT (link_id, quarter, at_ms, reason, classifier, verdict) DO UPDATE SET
+        hits = restated_quarter.hits + excluded.hits
 """)
 MOVE_DAYS = """
     UPDATE {owner}_day SET clicks = clicks + :clicks, excluded_hits = excluded_hits + :hits
@@ -95,6 +104,7 @@ class _Hit(NamedTuple):
     id: bytes
     link_id: int
     quarter: int
+    classifier: int
     # From `Detail.DESTINATION` on.
     details: tuple[str, ...]
 
@@ -178,6 +188,7 @@ async def _move(change: Change, what: Restatement, found: dict[bytes, _Owner]) -
     ]
     for statement in (MOVE_CLICKS, MOVE_REASONS, DROP_EMPTY) if steps else ():
         await _execute(connection, statement, steps)
+    await _note(connection, what, hits, at_ms=int(change.now.timestamp() * 1000))
     links, campaigns = Counter[_Part](), Counter[_Part]()
     for hit in hits:
         owner = found[hit.id]
@@ -197,6 +208,26 @@ async def _move(change: Change, what: Restatement, found: dict[bytes, _Owner]) -
         new = {"reason": what.reason, "as": what.verdict.name, "hits": number}
         await change.record("restate", "prg", program, {program: new})
     return moved
+
+
+async def _note(
+    connection: AsyncConnection, what: Restatement, hits: Sequence[_Hit], *, at_ms: int
+) -> None:
+    moved = Counter((hit.link_id, hit.quarter, hit.classifier) for hit in hits)
+    rows = [
+        {
+            "link": link,
+            "quarter": quarter,
+            "at_ms": at_ms,
+            "reason": what.reason,
+            "classifier": classifier,
+            "verdict": int(what.verdict),
+            "hits": count,
+        }
+        for (link, quarter, classifier), count in sorted(moved.items())
+    ]
+    if rows:
+        await _execute(connection, NOTE_MOVED, rows)
 
 
 async def _move_days(connection: AsyncConnection, owner: str, parts: Mapping[_Part, int]) -> None:
@@ -242,6 +273,7 @@ async def _lock(session: WriteSession, what: Restatement, ids: Collection[bytes]
             col(Click.id),
             col(Click.link_id),
             col(Click.at_ms),
+            col(Click.classifier),
             col(Click.destination_version),
             *DETAILS,
         )
@@ -255,8 +287,8 @@ async def _lock(session: WriteSession, what: Restatement, ids: Collection[bytes]
     )
     rows = (await (await session.connection()).execute(find)).all()
     return [
-        _Hit(id_, link, at_ms // QUARTER_MS, (str(version), *details))
-        for id_, link, at_ms, version, *details in rows
+        _Hit(id_, link, at_ms // QUARTER_MS, classifier, (str(version), *details))
+        for id_, link, at_ms, classifier, version, *details in rows
     ]
 
 

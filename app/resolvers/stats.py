@@ -8,8 +8,8 @@ them are written in one transaction with the clicks, so every level adds up to t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import func
@@ -18,7 +18,7 @@ from sqlmodel import col
 from app.auth import Viewer
 from app.database import ReadSession
 from app.days import date_of, number_of
-from app.models import ConversionQuarter, Detail, ExcludedQuarter
+from app.models import ConversionQuarter, Detail, ExcludedQuarter, RestatedQuarter, Verdict
 from app.resolvers.grains import by_grain, counts_of, parts_of, rows_of
 from app.resolvers.periods import (
     FIRST_DAY,
@@ -41,12 +41,14 @@ __all__ = [
     "Counts",
     "Granularity",
     "Period",
+    "Restated",
     "Scope",
     "Step",
     "all_time",
     "between",
     "excluded",
     "last_days",
+    "restated",
     "series",
     "steps",
     "totals",
@@ -80,6 +82,22 @@ class Step:
     counts: Counts
 
 
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """Hits of the period that were judged anew together."""
+
+    at: datetime
+    reason: str
+    # What they count as from then on: COUNTED or EXCLUDED.
+    verdict: Verdict
+    hits: int
+    # The days of the first and of the last of them.
+    first: date
+    last: date
+    # The revisions of the classifier that had judged them.
+    classifiers: tuple[int, ...]
+
+
 async def totals(
     session: ReadSession, viewer: Viewer, scope: Scope, keys: Sequence[int], period: Period
 ) -> dict[int, Counts]:
@@ -111,6 +129,37 @@ async def excluded(
         for key, why, number in rows.all():
             found.setdefault(key, {})[why] = int(number)
     return found
+
+
+async def restated(
+    session: ReadSession, viewer: Viewer, scope: Scope, keys: Sequence[int], period: Period
+) -> dict[int, list[Restated]]:
+    """What was judged anew of each of these, newest first. One without is left out."""
+    model = RestatedQuarter
+    owner, statement = rows_of(viewer, scope, keys, period, model)
+    act = (model.at_ms, model.reason, model.verdict)
+    quarters = (func.min(model.quarter), func.max(model.quarter))
+    chosen = statement(owner, *act, model.classifier, func.sum(model.hits), *quarters)
+    order = (col(model.at_ms).desc(), model.reason, model.verdict, model.classifier)
+    rows = await session.exec(chosen.group_by(owner, *act, model.classifier).order_by(*order))
+    found: dict[int, dict[Any, Restated]] = {}
+    for key, at_ms, reason, verdict, classifier, hits, *ends in rows.all():
+        acts = found.setdefault(key, {})
+        first, last = (_date_of(int(quarter), period) for quarter in ends)
+        at, before = datetime.fromtimestamp(at_ms / 1000, UTC), acts.get((at_ms, reason, verdict))
+        one = Restated(at, reason, verdict, int(hits), first, last, (classifier,))
+        acts[at_ms, reason, verdict] = one if before is None else _together(before, one)
+    return {key: list(acts.values()) for key, acts in found.items()}
+
+
+def _together(one: Restated, other: Restated) -> Restated:
+    return replace(
+        one,
+        hits=one.hits + other.hits,
+        first=min(one.first, other.first),
+        last=max(one.last, other.last),
+        classifiers=one.classifiers + other.classifiers,
+    )
 
 
 async def series(

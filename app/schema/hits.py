@@ -1,6 +1,6 @@
 """The hits behind a number in the graph, one by one, and how they add up to it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -9,6 +9,7 @@ from app.auth import Permission
 from app.models import Click, Verdict
 from app.resolvers import hits, pages
 from app.resolvers.periods import Period, Scope
+from app.resolvers.stats import Restated
 from app.schema.connections import Edge, PageInfo
 from app.schema.context import Info
 from app.schema.enums import publish
@@ -121,6 +122,40 @@ class Reconciliation:
     conversions: int | None = strawberry.field(
         description="Credited conversions. Null until the program tracks conversions."
     )
+
+
+@strawberry.type(
+    description="Hits that were judged anew together, because a rule of the classifier was wrong for them."
+)
+class Restatement:
+    at: datetime = strawberry.field(description="When they were judged anew.")
+    reason: str = strawberry.field(
+        description="The reason that the classifier had given, as in `excludedByReason`."
+    )
+    verdict: Verdict = strawberry.field(
+        description="What they count as from then on: `COUNTED` if they were excluded before, and "
+        "`EXCLUDED` if that was taken back."
+    )
+    hits: int = strawberry.field(
+        description="How many of them are in these numbers. Without it, `clicks` were so many fewer, or more."
+    )
+    classifiers: list[int] = strawberry.field(
+        description="The revisions of the classifier that had judged them."
+    )
+    from_: date = strawberry.field(name="from", description="The day of the first of them.")
+    to: date = strawberry.field(description="The day of the last of them.")
+
+    @classmethod
+    def of(cls, row: Restated) -> "Restatement":
+        return cls(
+            at=row.at,
+            reason=row.reason,
+            verdict=row.verdict,
+            hits=row.hits,
+            classifiers=list(row.classifiers),
+            from_=row.first,
+            to=row.last,
+        )
 
 
 async def connect(

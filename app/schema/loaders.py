@@ -68,6 +68,7 @@ class Loaders:
         self.total = self._grouped(self._totals)
         self.counts = self._grouped(self._counts)
         self.excluded = self._grouped(self._excluded)
+        self.restated = self._grouped(self._restated)
         self.series = self._grouped(self._series)
         self.earned = self._grouped(self._earned)
         self.earned_series = self._grouped(self._earned_series)
@@ -166,6 +167,11 @@ class Loaders:
         self, session: ReadSession, measure: Measure, keys: Sequence[int]
     ) -> dict[int, dict[str, int]]:
         return await stats.excluded(session, self._viewer, measure.scope, keys, measure.period)
+
+    async def _restated(
+        self, session: ReadSession, measure: Measure, keys: Sequence[int]
+    ) -> dict[int, list[stats.Restated]]:
+        return await stats.restated(session, self._viewer, measure.scope, keys, measure.period)
 
     async def _earned(
         self, session: ReadSession, measure: Measure, keys: Sequence[int]

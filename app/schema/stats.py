@@ -19,7 +19,7 @@ from app.schema.loaders import Measure
 from app.schema.scalars import TimeZone
 
 if TYPE_CHECKING:
-    from app.schema.hits import HitConnection, HitFilterInput, Reconciliation
+    from app.schema.hits import HitConnection, HitFilterInput, Reconciliation, Restatement
 
 HITS = strawberry.lazy("app.schema.hits")
 
@@ -230,6 +230,18 @@ class Stats(Earnings):
             unique_clicks=self.unique_clicks,
             conversions=None if earned is None else earned.conversions,
         )
+
+    @strawberry.field(
+        description="What of these numbers was judged anew after it was first counted, newest first: "
+        "why a report can differ from one of before. Empty where nothing was.",
+        metadata={"cost": 5},
+    )
+    async def restatements(self, info: Info) -> list[Annotated["Restatement", HITS]]:
+        from app.schema.hits import Restatement
+
+        measure = Measure(self.scope, self.period)
+        found = await info.context.loaders.restated.load((measure, self.key))
+        return [Restatement.of(each) for each in found or ()]
 
     @strawberry.field(
         description="The same of as many days right before, to compare with. Null for all time.",

@@ -3,21 +3,26 @@
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
 
 from app import cli
 from app.auth import OPERATOR
+from app.clicks.classifier import VERSION
 from app.clicks.journal import Journal
+from app.days import QUARTER_MS
 from app.errors import Refused
 from app.ids import encode
 from app.models import Verdict
-from app.resolvers import restatement
+from app.resolvers import restatement, stats
 from app.resolvers.restatement import Restatement
+from app.resolvers.stats import Period, Scope
 from tests.clicks.hits import hit
 from tests.site import Site
 
@@ -49,6 +54,13 @@ async def restate(site: Site, reason: str, verdict: Verdict, **only: Any) -> dic
     what = Restatement(reason, verdict, **only)
     async with site.database() as database:
         return await restatement.restate(database, OPERATOR, what, now=datetime.now(UTC))
+
+
+async def restated(
+    site: Site, scope: Scope, keys: Sequence[int], period: Period
+) -> dict[int, list[stats.Restated]]:
+    async with site.database() as database, database.reading() as session:
+        return await stats.restated(session, OPERATOR, scope, keys, period)
 
 
 async def table(site: Site, name: str) -> Sequence[Any]:
@@ -110,6 +122,42 @@ async def test_the_audit_log_says_who_why_and_how_many(
         )  # fmt: skip
         told[program] += changes["hits"]
     assert told == moved
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
+async def test_every_report_over_restated_hits_says_so_and_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setattr(restatement, "BATCH", 40)
+    await hits(site)
+    await restate(site, "head", Verdict.COUNTED, program_id=1)
+    every = await site.rows(
+        "SELECT link_id, at_ms FROM click WHERE reason = 'head' AND verdict = 0"
+    )
+    before, whole = date(2026, 11, 22), Period(None, date(2026, 11, 30), ZoneInfo(zone))
+    for period in (whole, Period(NOON, NOON, ZoneInfo(zone))):
+        begin, end = period.quarters
+        of = [row for row in every if begin <= row.at_ms // QUARTER_MS < end]
+        days = [
+            datetime.fromtimestamp(row.at_ms / 1000, UTC).astimezone(period.zone).date()
+            for row in of
+        ]
+        for scope in (Scope.CAMPAIGN, Scope.PROGRAM):
+            ((key, (act,)),) = (await restated(site, scope, [1, 2], period)).items()
+            assert (key, act.reason, act.verdict) == (1, "head", Verdict.COUNTED)
+            assert (act.hits, act.first, act.last) == (len(of), min(days), max(days))
+            assert act.classifiers == (VERSION,)
+        by_link = await restated(site, Scope.TRACKING_LINK, [1000, 1001, 1002], period)
+        assert {key: act.hits for key, (act,) in by_link.items()} == Counter(
+            row.link_id for row in of
+        )
+    assert await restated(site, Scope.PROGRAM, [1], Period(before, before, whole.zone)) == {}
+
+    await restate(site, "head", Verdict.EXCLUDED, program_id=1)
+    undone, done = (await restated(site, Scope.PROGRAM, [1], whole))[1]
+    assert (undone.verdict, done.verdict) == (Verdict.EXCLUDED, Verdict.COUNTED)
+    assert undone.hits == done.hits == len(every)
+    assert undone.at > done.at
 
 
 async def test_only_the_program_and_the_days_that_are_named_are_restated(site: Site) -> None:
