@@ -99,8 +99,8 @@ class PostgresStore:
             result = tally(
                 hits,
                 await _seen(connection, visits_of(hits)),
-                await _rules(connection, {hit.record.program_id for hit in hits}),
-                await self._campaigns_of(connection, {hit.record.link_id for hit in hits}),
+                await _rules(connection, {record.program_id for record, _ in hits}),
+                await self._campaigns_of(connection, {record.link_id for record, _ in hits}),
                 duplicate_ms=duplicate_ms,
                 now_ms=now_ms,
             )

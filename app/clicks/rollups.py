@@ -6,7 +6,7 @@ Pure. Both stores call `tally` inside the transaction that writes what comes out
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.clicks.classifier import DUPLICATE, VERSION, Verdict, is_duplicate, is_unique
 from app.clicks.records import Record
@@ -27,12 +27,13 @@ CLICK_COLUMNS = (
     "link_id",
     "at_ms",
     "destination_version",
+    "visitor",
+    "is_unique",
+    # From here on as `Kind.columns`.
     "verdict",
     "reason",
     "classifier",
-    "is_unique",
     "is_suspect",
-    "visitor",
     "referrer_host",
     "country",
     "device",
@@ -74,16 +75,33 @@ ANY_RULES = Rules()
 DETAILS = Detail.IN_APP - Detail.DESTINATION
 
 
-class Judged(NamedTuple):
-    """A hit with everything that can be said of it alone."""
+class Kind:
+    """Everything that can be said of a hit alone. Viewers come in crowds: many are of one kind.
 
-    record: Record
-    verdict: Verdict
-    reason: str
-    is_suspect: bool
-    # referrer_host, country, device, browser, os, in_app, as the last of `Detail` are ordered;
-    # utm_source, utm_medium, utm_campaign
-    details: tuple[str, ...]
+    Whoever makes kinds makes equal ones once, as far as they can: hits are added up by the
+    kind that they are of, and kinds are told apart by being different objects.
+    """
+
+    __slots__ = ("columns", "details", "duplicate", "is_suspect", "reason", "verdict")
+
+    def __init__(
+        self, verdict: Verdict, reason: str, details: tuple[str, ...], *, is_suspect: bool
+    ) -> None:
+        self.verdict = verdict
+        self.reason = reason
+        self.is_suspect = is_suspect
+        # referrer_host, country, device, browser, os, in_app, as the last of `Detail` are
+        # ordered; utm_source, utm_medium, utm_campaign
+        self.details = details
+        # The end of a hit's row.
+        self.columns = (int(verdict), reason, VERSION, is_suspect, *details)
+        # What a hit of this kind is when it only repeats one.
+        self.duplicate = self
+        if verdict is Verdict.COUNTED:
+            self.duplicate = Kind(Verdict.EXCLUDED, DUPLICATE, details, is_suspect=False)
+
+
+Judged = tuple[Record, Kind]
 
 
 @dataclass(slots=True)
@@ -137,11 +155,11 @@ class Tally:
 def visits_of(hits: Iterable[Judged]) -> set[Visit]:
     """What `tally` needs to know of earlier visits."""
     visits: set[Visit] = set()
-    for hit in hits:
-        record = hit.record
-        for visitor in (record.visitor, record.visitor_before):
-            if visitor is not None and hit.verdict is Verdict.COUNTED:
-                visits.add((record.link_id, visitor))
+    for record, kind in hits:
+        if kind.verdict is Verdict.COUNTED and record.visitor is not None:
+            visits.add((record.link_id, record.visitor))
+            if record.visitor_before is not None:
+                visits.add((record.link_id, record.visitor_before))
     return visits
 
 
@@ -160,67 +178,59 @@ def tally(
     made by the visitor's clicks that counted: a hit that is itself excluded prolongs nothing.
     """
     out = Tally()
-    zones: dict[int, str] = {}
-    # What clicks brought, with how many and how many unique ones: many are alike.
-    alike: dict[tuple[object, ...], list[int]] = {}
-    for hit in hits:
-        record = hit.record
-        link, at_ms = record.link_id, record.at_ms
-        verdict, reason, unique = hit.verdict, hit.reason, False
-        rule = rules.get(record.program_id, ANY_RULES)
-        zones[link] = rule.zone
-        if verdict is Verdict.COUNTED and record.visitor is not None:
-            before: Seen | None = None
-            for visitor in (record.visitor, record.visitor_before):
-                if before is None and visitor is not None:
-                    before = out.visits.get((link, visitor)) or seen.get((link, visitor))
+    rows, visits, known = out.rows, out.visits, dict(seen)
+    programs: dict[int, int] = {}
+    # Hits that differ in nothing that is counted: by link, quarter of an hour, version of the
+    # destination, kind, and whether they are unique.
+    groups: dict[tuple[int, int, int, Kind, bool], int] = {}
+    last_ms: dict[int, int] = {}
+    oldest_ms = now_ms - VISITOR_MS
+    for record, alone in hits:
+        link, at_ms, version = record.link_id, record.at_ms, record.destination_version
+        kind, visitor, unique = alone, record.visitor, False
+        programs[link] = record.program_id
+        if visitor is not None and kind.verdict is Verdict.COUNTED:
+            before = known.get((link, visitor))
+            if before is None and record.visitor_before is not None:
+                before = known.get((link, record.visitor_before))
             if before is not None and is_duplicate(at_ms, before[0], duplicate_ms):
-                verdict, reason = Verdict.EXCLUDED, DUPLICATE
+                kind = kind.duplicate
             else:
-                unique = before is None or is_unique(at_ms, before[1], rule.window_ms)
+                window_ms = rules.get(record.program_id, ANY_RULES).window_ms
+                unique = before is None or is_unique(at_ms, before[1], window_ms)
                 # Hits come in order of time. If one does not, a clock was set back, and its
                 # time is what the next one is compared with.
                 last_unique = at_ms if unique or before is None else before[1]
-                out.visits[link, record.visitor] = (at_ms, last_unique)
-        suspect = hit.is_suspect and verdict is Verdict.COUNTED
-        quarter = at_ms // QUARTER_MS
-        counts = out.quarters.get((link, quarter))
-        if counts is None:
-            counts = Counts()
-            if verdict is not Verdict.TEST:  # a row, and in no figure
-                out.quarters[link, quarter] = counts
-        if verdict is Verdict.COUNTED:
-            counts.clicks += 1
-            counts.unique_clicks += unique
-            counts.suspect_clicks += suspect
-            brought = (link, quarter, str(record.destination_version), *hit.details[:DETAILS])
+                known[link, visitor] = visits[link, visitor] = (at_ms, last_unique)
+        if kind.verdict is Verdict.COUNTED:
+            last_ms[link] = max(at_ms, last_ms.get(link, 0))  # a clock may have been set back
+        group = (link, at_ms // QUARTER_MS, version, kind, unique)
+        groups[group] = groups.get(group, 0) + 1
+        stored = visitor if at_ms > oldest_ms else None
+        rows.append((record.id, link, at_ms, version, stored, unique, *kind.columns))
+    # What clicks brought, with how many and how many unique ones: many are alike.
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for (link, quarter, version, kind, unique), count in groups.items():
+        if kind.verdict is Verdict.TEST:  # a row, and in no figure
+            continue
+        counts = out.quarters.setdefault((link, quarter), Counts())
+        if kind.verdict is Verdict.COUNTED:
+            counts.clicks += count
+            counts.unique_clicks += count * unique
+            counts.suspect_clicks += count * kind.is_suspect
+            brought = (link, quarter, str(version), *kind.details[:DETAILS])
             same = alike.setdefault(brought, [0, 0])
-            same[0] += 1
-            same[1] += unique
-            total = out.totals.setdefault(link, [0, at_ms])
-            total[0] += 1
-            total[1] = max(total[1], at_ms)  # a clock may have been set back
-        elif verdict is Verdict.EXCLUDED:
-            counts.excluded_hits += 1
-            key = (link, quarter, reason)
-            out.reasons[key] = out.reasons.get(key, 0) + 1
+            same[0] += count
+            same[1] += count * unique
+            total = out.totals.setdefault(link, [0, last_ms[link]])
+            total[0] += count
+        elif kind.verdict is Verdict.EXCLUDED:
+            counts.excluded_hits += count
+            key = (link, quarter, kind.reason)
+            out.reasons[key] = out.reasons.get(key, 0) + count
         else:
-            counts.hits_after_archive += 1
-        out.rows.append(
-            (
-                record.id,
-                link,
-                at_ms,
-                record.destination_version,
-                int(verdict),
-                reason,
-                VERSION,
-                unique,
-                suspect,
-                record.visitor if at_ms > now_ms - VISITOR_MS else None,
-                *hit.details,
-            )
-        )
+            counts.hits_after_archive += count
+    zones = {link: rules.get(key, ANY_RULES).zone for link, key in programs.items()}
     _add_days(out, alike, zones, campaigns)
     return out
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import fcntl
-import heapq
 import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 
 from app.clicks.records import Frames, Record
@@ -33,7 +34,9 @@ class _Part:
 
     name: str
     position: int
-    records: list[tuple[Record, int]]
+    records: list[Record]
+    # Where each record's frame ends.
+    ends: list[int]
     # Where the readable part ends, and whether the segment goes on behind it.
     end: int
     has_more: bool
@@ -74,7 +77,7 @@ class Segments:
             parts.append(part)
             more |= part.has_more
             if part.has_more and part.records:
-                newest = max(record.at_ms for record, _ in part.records)
+                newest = max(record.at_ms for record in part.records)
                 horizon = newest if horizon is None else min(horizon, newest)
         return _merge(parts, horizon, more=more)
 
@@ -111,7 +114,6 @@ def _read(path: Path, position: int, limit: int) -> _Part | None:
     finally:
         os.close(file)
     frames = Frames(data)
-    records = [(record, position + end) for record, end in frames]
     end = position + frames.end
     has_more = len(data) == wanted
     rest = len(data) - frames.end
@@ -121,14 +123,15 @@ def _read(path: Path, position: int, limit: int) -> _Part | None:
         # Never answered, or lost by the disk: nobody will complete it.
         damaged += rest
         end += rest
-    elif has_more and not records:
+    elif has_more and not frames.records:
         # A desert wider than one reading: step over it, but not over a frame cut in half.
         step = wanted - LEAST_READ // 2
         damaged += step - frames.end if step > frames.end else 0
         end = position + max(step, frames.end)
     if damaged:
         log.warning("Skipped %d damaged bytes of journal segment %s", damaged, path.stem)
-    return _Part(path.stem, position, records, end, has_more, is_finished)
+    ends = [position + place for place in frames.ends]
+    return _Part(path.stem, position, frames.records, ends, end, has_more, is_finished)
 
 
 def _is_closed(file: int) -> bool:
@@ -148,18 +151,28 @@ def _merge(parts: list[_Part], horizon: int | None, *, more: bool) -> Batch:
         records, end = part.records, part.end
         if horizon is not None:
             count = next(
-                (n for n, (record, _) in enumerate(records) if record.at_ms > horizon),
+                (n for n, record in enumerate(records) if record.at_ms > horizon),
                 len(records),
             )
             if count < len(records):
-                end = records[count - 1][1] if count else part.position
+                end = part.ends[count - 1] if count else part.position
                 records = records[:count]
                 more = True
         if end != part.position:
             moves.append(Move(part.name, part.position, end))
         if part.is_finished and end == part.end:
             finished.append(part.name)
-        taken.append([record for record, _ in records])
-    # Within a segment the order is the order of writing; a clock that was set back bends it.
-    ordered = list(heapq.merge(*taken, key=lambda record: record.at_ms))
-    return Batch(ordered, moves, finished, more)
+        taken.append(records)
+    return Batch(_in_order(taken), moves, finished, more)
+
+
+def _in_order(taken: list[list[Record]]) -> list[Record]:
+    """All of them by time. Within a segment the order is the order of writing, always."""
+    if len(taken) == 1:
+        return taken[0]
+    timed: list[tuple[int, Record]] = []
+    for records in taken:
+        # A clock that was set back bends it: what comes after is taken to be no older.
+        timed += zip(accumulate((record.at_ms for record in records), max), records, strict=True)
+    timed.sort(key=itemgetter(0))
+    return [record for _, record in timed]

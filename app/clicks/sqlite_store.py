@@ -59,8 +59,8 @@ class SqliteStore:
             result = tally(
                 hits,
                 self._seen(visits_of(hits)),
-                self._rules({hit.record.program_id for hit in hits}),
-                self._campaigns_of({hit.record.link_id for hit in hits}),
+                self._rules({record.program_id for record, _ in hits}),
+                self._campaigns_of({record.link_id for record, _ in hits}),
                 duplicate_ms=duplicate_ms,
                 now_ms=now_ms,
             )
