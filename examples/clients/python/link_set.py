@@ -2,6 +2,7 @@
 
     TRACKLINKS_KEY=tl_… python link_set.py --url https://go.brand.example --campaign cmp_…
 
+``--keep=FILE`` keeps them in a file, and asks next time only for what has changed.
 ``--complete`` first gives creators the links that they lack; that takes a key of the role MANAGER.
 """
 
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -21,12 +23,18 @@ from urllib.request import Request, urlopen
 OPERATIONS = Path(__file__).parents[2]
 LINK_SET = (OPERATIONS / "partner-link-set.graphql").read_text(encoding="utf-8")
 LINKS_OF_CREATOR = (OPERATIONS / "partner-links-of-creator.graphql").read_text(encoding="utf-8")
+LINK_CHANGES = (OPERATIONS / "partner-link-changes.graphql").read_text(encoding="utf-8")
 GENERATE = (OPERATIONS / "generate-missing-links.graphql").read_text(encoding="utf-8")
 TIMEOUT_S = 30
+COLUMNS = ["creator", "external id", "link", "short URL"]
 
 
 class Refused(Exception):
-    """The server understood and said no: a sentence to show to a person."""
+    """What we asked for was not to be had: a sentence to show to a person."""
+
+
+class RefusedCursor(Refused):
+    """The server does not take the place from which we wanted to go on."""
 
 
 class Tracklinks:
@@ -48,7 +56,8 @@ class Tracklinks:
                 raise Refused(f"Asked too much: the server wants us to wait for {wait_s} s.")
             time.sleep(wait_s)
         if "errors" in answer:
-            raise Refused("; ".join(error["message"] for error in answer["errors"]))
+            said = "; ".join(error["message"] for error in answer["errors"])
+            raise (RefusedCursor if _is_about_cursor(answer["errors"]) else Refused)(said)
         return answer["data"]
 
     def change(self, mutation: str, **variables: Any) -> Any:
@@ -75,7 +84,139 @@ class Tracklinks:
                     said = json.load(answer)
                 except ValueError:  # a proxy's page
                     said = {"errors": [{"message": f"{answer.code} {answer.reason}"}]}
-                return answer.code, said, int(answer.headers.get("Retry-After", 0))
+                # A proxy may answer with a date in place of seconds: then we choose.
+                asked = answer.headers.get("Retry-After", "")
+                return answer.code, said, int(asked) if asked.isdecimal() else 1
+        except (OSError, HTTPException, ValueError) as error:
+            raise Refused(f"No answer from {self._url}: {error}") from error
+
+
+def _is_about_cursor(errors: list[Any]) -> bool:
+    faults = (
+        fault for error in errors for fault in error.get("extensions", {}).get("userErrors", ())
+    )
+    return any(fault["path"] == ["after"] for fault in faults)
+
+
+class KeptLinks:
+    """The live links of a campaign in a file, with how far we have read.
+
+    The file has a line for each page that came, so wherever we are cut, it is good up to its
+    last whole line, and the next run goes on from there.
+    """
+
+    def __init__(self, path: Path, campaign: str) -> None:
+        self._path = path
+        self._start(campaign)
+        for number, line in enumerate(_lines(path)):
+            try:
+                page = json.loads(line)
+                known = page["campaign"]
+            except (ValueError, TypeError, KeyError):
+                if number == 0:
+                    raise Refused(f"{path} is not a file of kept links.") from None
+                break  # cut while it was written: it is read again
+            if known != campaign:
+                raise Refused(f"{path} keeps the links of another campaign, {known}.")
+            self._apply(page)
+        self._write_anew()
+
+    def _start(self, campaign: str) -> None:
+        self.campaign = campaign
+        self.rows: dict[str, list[str]] = {}
+        self.is_complete = False
+        self.creators_after: str | None = None
+        self.changes_after: str | None = None
+
+    def take(self, rows: dict[str, list[str] | None], **place: Any) -> None:
+        """Keep what a page brought, None for a link that is gone, and where to go on after it."""
+        page = {**self._place(), **place, "rows": rows}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(page) + "\n")
+        self._apply(page)
+
+    def forget(self) -> None:
+        self._start(self.campaign)
+        self._write_anew()
+
+    def _place(self) -> dict[str, Any]:
+        return {
+            "campaign": self.campaign,
+            "is_complete": self.is_complete,
+            "creators_after": self.creators_after,
+            "changes_after": self.changes_after,
+        }
+
+    def _apply(self, page: dict[str, Any]) -> None:
+        self.is_complete = page["is_complete"]
+        self.creators_after = page["creators_after"]
+        self.changes_after = page["changes_after"]
+        for key, row in page["rows"].items():
+            if row is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = row
+
+    def _write_anew(self) -> None:
+        """All in one line, in one step: there is always a file, and always a whole first line."""
+        new = self._path.with_name(f"{self._path.name}.new")
+        new.write_text(json.dumps({**self._place(), "rows": self.rows}) + "\n", encoding="utf-8")
+        new.replace(self._path)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def catch_up(graph: Tracklinks, kept: KeptLinks) -> None:
+    """Bring the kept links up to date, from wherever they are."""
+    try:
+        _read_on(graph, kept)
+    except RefusedCursor:  # a backup's, or another version's: from the beginning, once
+        kept.forget()
+        _read_on(graph, kept)
+
+
+def _read_on(graph: Tracklinks, kept: KeptLinks) -> None:
+    while not kept.is_complete:
+        page = graph.ask(LINK_SET, campaignId=kept.campaign, after=kept.creators_after)
+        changes_after = kept.changes_after
+        if kept.creators_after is None:
+            # From before the first link was read. Later pages would say one that is too late.
+            changes_after = page["trackingLinkChanges"]["pageInfo"]["endCursor"]
+        found = links_of(graph, kept.campaign, page["creators"]["nodes"])
+        kept.take(
+            {link["id"]: _kept_row(creator, link) for creator, link in found},
+            is_complete=not page["creators"]["pageInfo"]["hasNextPage"],
+            creators_after=page["creators"]["pageInfo"]["endCursor"],
+            changes_after=changes_after,
+        )
+    is_more = True
+    while is_more:
+        answer = graph.ask(LINK_CHANGES, campaignId=kept.campaign, after=kept.changes_after)
+        changes = answer["trackingLinkChanges"]
+        kept.take(
+            {
+                link["id"]: None if link["archivedAt"] else _kept_row(link["creator"], link)
+                for link in changes["nodes"]
+            },
+            changes_after=changes["pageInfo"]["endCursor"] or kept.changes_after,
+        )
+        is_more = changes["pageInfo"]["hasNextPage"]
+
+
+def _kept_row(creator: dict[str, Any], link: dict[str, Any]) -> list[str]:
+    return [*row(creator, link), link["destinationUrl"]]
+
+
+def row(creator: dict[str, Any], link: dict[str, Any]) -> list[str]:
+    """What stands in `COLUMNS`."""
+    name = link["campaignLink"]["name"] if link["campaignLink"] else "+".join(link["labels"])
+    return [creator["handle"], creator["externalId"] or "", name, link["shortUrl"]]
 
 
 def links(graph: Tracklinks, campaign: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -83,31 +224,39 @@ def links(graph: Tracklinks, campaign: str) -> Iterator[tuple[dict[str, Any], di
     after = None
     while True:
         page = graph.ask(LINK_SET, campaignId=campaign, after=after)["creators"]
-        for creator in page["nodes"]:
-            of_creator = creator["trackingLinks"]
-            while True:
-                for link in of_creator["nodes"]:
-                    yield creator, link
-                if not of_creator["pageInfo"]["hasNextPage"]:
-                    break
-                found = graph.ask(
-                    LINKS_OF_CREATOR,
-                    creatorId=creator["id"],
-                    campaignId=campaign,
-                    after=of_creator["pageInfo"]["endCursor"],
-                )["creator"]
-                if found is None:  # no longer ours to see
-                    break
-                of_creator = found["trackingLinks"]
+        yield from links_of(graph, campaign, page["nodes"])
         if not page["pageInfo"]["hasNextPage"]:
             return
         after = page["pageInfo"]["endCursor"]
+
+
+def links_of(
+    graph: Tracklinks, campaign: str, creators: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each of these creators with each of their links, those too that did not come along."""
+    for creator in creators:
+        of_creator = creator["trackingLinks"]
+        while True:
+            for link in of_creator["nodes"]:
+                yield creator, link
+            if not of_creator["pageInfo"]["hasNextPage"]:
+                break
+            found = graph.ask(
+                LINKS_OF_CREATOR,
+                creatorId=creator["id"],
+                campaignId=campaign,
+                after=of_creator["pageInfo"]["endCursor"],
+            )["creator"]
+            if found is None:  # no longer ours to see
+                break
+            of_creator = found["trackingLinks"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The links of a campaign's creators, as CSV.")
     parser.add_argument("--url", required=True, help="the server, like https://go.brand.example")
     parser.add_argument("--campaign", required=True, help="the campaign's ID, cmp_…")
+    parser.add_argument("--keep", type=Path, help="a file for the links, to ask for changes only")
     parser.add_argument("--complete", action="store_true", help="make missing links first")
     parser.add_argument("--patience", type=float, default=120, help="seconds to wait on a 429")
     options = parser.parse_args()
@@ -118,15 +267,16 @@ def main() -> None:
     try:
         if options.complete:
             graph.change(GENERATE, campaignId=options.campaign)
-        out.writerow(["creator", "external id", "link", "short URL", "clicks", "unique clicks"])
+        if options.keep:
+            kept = KeptLinks(options.keep, options.campaign)
+            catch_up(graph, kept)
+            out.writerow([*COLUMNS, "destination URL"])
+            out.writerows(sorted(kept.rows.values()))
+            return
+        out.writerow([*COLUMNS, "clicks", "unique clicks"])
         for creator, link in links(graph, options.campaign):
-            name = (
-                link["campaignLink"]["name"] if link["campaignLink"] else "+".join(link["labels"])
-            )
             stats = link["stats"]
-            numbers = (stats["clicks"], stats["uniqueClicks"])
-            known_as = (creator["handle"], creator["externalId"] or "")
-            out.writerow([*known_as, name, link["shortUrl"], *numbers])
+            out.writerow([*row(creator, link), stats["clicks"], stats["uniqueClicks"]])
     except Refused as refused:
         sys.exit(str(refused))
 

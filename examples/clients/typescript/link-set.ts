@@ -1,77 +1,36 @@
 // The links of all creators of a campaign, as CSV. No library: `fetch`, and types generated from
 // the operations by graphql-codegen (docs/partners.md says how).
 //
-//   TRACKLINKS_KEY=tl_… node link-set.js https://go.brand.example cmp_… [--complete] [--patience=120]
+//   TRACKLINKS_KEY=tl_… node link-set.js https://go.brand.example cmp_… [--keep=FILE]
+//     [--complete] [--patience=120]
 //
-// `--complete` first gives creators the links that they lack; that takes a key of the role MANAGER.
+// `--keep` keeps them in a file, and asks next time only for what has changed. `--complete` first
+// gives creators the links that they lack; that takes a key of the role MANAGER.
 import {
   GenerateMissingLinksDocument,
+  PartnerLinkChangesDocument,
   PartnerLinkSetDocument,
   PartnerLinksOfCreatorDocument,
+  type PartnerLinkChangesQuery,
   type PartnerLinkSetQuery,
   type PartnerLinksOfCreatorQuery,
-  type TypedDocumentString,
 } from "./generated/graphql.js";
+import { KeptLinks, type Found, type Row } from "./kept-links.js";
+import { Refused, RefusedCursor, Tracklinks, check } from "./tracklinks.js";
 
-type Answer<Data> = { data?: Data | null; errors?: { message: string }[] };
-type UserError = { message: string };
 type Creator = NonNullable<PartnerLinkSetQuery["creators"]>["nodes"][number];
 type Link = Creator["trackingLinks"]["nodes"][number];
+type Named = Pick<Link, "shortUrl" | "labels" | "campaignLink">;
 
-/** The server understood and said no: a sentence to show to a person. */
-class Refused extends Error {}
+const COLUMNS = ["creator", "external id", "link", "short URL"];
 
-const TIMEOUT_MS = 30_000;
-const wait = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-
-/** The graph, asked with a key. Waits when the key has asked too much, `patience` seconds at most. */
-class Tracklinks {
-  constructor(
-    private readonly url: string,
-    private readonly key: string,
-    private readonly patience: number,
-  ) {}
-
-  /** The data of an answer. Throws `Refused` for errors, whatever their kind. */
-  async ask<Data, Variables>(
-    operation: TypedDocumentString<Data, Variables>,
-    variables: Variables,
-  ): Promise<Data> {
-    const deadline = Date.now() + this.patience * 1000;
-    for (;;) {
-      const response = await fetch(new URL("/graphql", this.url), {
-        method: "POST",
-        headers: {
-          authorization: `Bearer ${this.key}`,
-          "content-type": "application/json",
-          accept: "application/graphql-response+json",
-        },
-        body: JSON.stringify({ query: operation.toString(), variables }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      if (response.status === 429) {
-        const seconds = Number(response.headers.get("retry-after") ?? 1);
-        if (Date.now() + seconds * 1000 > deadline)
-          throw new Refused(`Asked too much: the server wants us to wait for ${seconds} s.`);
-        await response.body?.cancel();
-        await wait(seconds);
-        continue;
-      }
-      if (!response.headers.get("content-type")?.includes("json"))
-        throw new Refused(`${response.status} ${response.statusText}`); // a proxy's page
-      const answer = (await response.json()) as Answer<Data>;
-      if (answer.errors) throw new Refused(answer.errors.map((each) => each.message).join("; "));
-      if (!answer.data) throw new Refused(`${response.status} ${response.statusText}`);
-      return answer.data;
-    }
-  }
-}
-
-/** Throws `Refused` for a mutation's `userErrors`. */
-function check(payload: { userErrors: UserError[] } | null | undefined): void {
-  if (payload?.userErrors.length)
-    throw new Refused(payload.userErrors.map((each) => each.message).join("; "));
-}
+/** What stands in `COLUMNS`. */
+const row = (creator: Pick<Creator, "handle" | "externalId">, link: Named): Row => [
+  creator.handle,
+  creator.externalId ?? "",
+  link.campaignLink?.name ?? link.labels.join("+"),
+  link.shortUrl,
+];
 
 /** Each creator of the campaign with each of their links in it. */
 async function* links(graph: Tracklinks, campaignId: string): AsyncGenerator<[Creator, Link]> {
@@ -81,44 +40,102 @@ async function* links(graph: Tracklinks, campaignId: string): AsyncGenerator<[Cr
       campaignId,
       after,
     });
-    for (const creator of creators?.nodes ?? []) {
-      let page: Creator["trackingLinks"] | undefined = creator.trackingLinks;
-      while (page) {
-        for (const link of page.nodes) yield [creator, link];
-        if (!page.pageInfo.hasNextPage) break;
-        const more: PartnerLinksOfCreatorQuery = await graph.ask(PartnerLinksOfCreatorDocument, {
-          creatorId: creator.id,
-          campaignId,
-          after: page.pageInfo.endCursor,
-        });
-        page = more.creator?.trackingLinks;
-      }
-    }
+    yield* linksOf(graph, campaignId, creators?.nodes ?? []);
     after = creators?.pageInfo.hasNextPage ? creators.pageInfo.endCursor : null;
   } while (after !== null);
+}
+
+/** Each of these creators with each of their links, those too that did not come along. */
+async function* linksOf(
+  graph: Tracklinks,
+  campaignId: string,
+  creators: Creator[],
+): AsyncGenerator<[Creator, Link]> {
+  for (const creator of creators) {
+    let page: Creator["trackingLinks"] | undefined = creator.trackingLinks;
+    while (page) {
+      for (const link of page.nodes) yield [creator, link];
+      if (!page.pageInfo.hasNextPage) break;
+      const more: PartnerLinksOfCreatorQuery = await graph.ask(PartnerLinksOfCreatorDocument, {
+        creatorId: creator.id,
+        campaignId,
+        after: page.pageInfo.endCursor,
+      });
+      page = more.creator?.trackingLinks;
+    }
+  }
+}
+
+/** Bring the kept links up to date, from wherever they are. */
+async function catchUp(graph: Tracklinks, kept: KeptLinks): Promise<void> {
+  try {
+    await readOn(graph, kept);
+  } catch (error) {
+    if (!(error instanceof RefusedCursor)) throw error;
+    kept.forget(); // a backup's, or another version's: from the beginning, once
+    await readOn(graph, kept);
+  }
+}
+
+async function readOn(graph: Tracklinks, kept: KeptLinks): Promise<void> {
+  const campaignId = kept.campaign;
+  while (!kept.place.is_complete) {
+    const { creators_after: after, changes_after } = kept.place;
+    const page: PartnerLinkSetQuery = await graph.ask(PartnerLinkSetDocument, { campaignId, after });
+    const found: Found = {};
+    for await (const [creator, link] of linksOf(graph, campaignId, page.creators?.nodes ?? []))
+      found[link.id] = [...row(creator, link), link.destinationUrl];
+    kept.take(found, {
+      is_complete: !page.creators?.pageInfo.hasNextPage,
+      creators_after: page.creators?.pageInfo.endCursor ?? null,
+      // From before the first link was read. Later pages would say one that is too late.
+      changes_after:
+        after === null ? (page.trackingLinkChanges?.pageInfo.endCursor ?? null) : changes_after,
+    });
+  }
+  let isMore = true;
+  while (isMore) {
+    const after = kept.place.changes_after;
+    const { trackingLinkChanges: changes }: PartnerLinkChangesQuery = await graph.ask(
+      PartnerLinkChangesDocument,
+      { campaignId, after },
+    );
+    const found: Found = {};
+    for (const link of changes?.nodes ?? [])
+      found[link.id] = link.archivedAt ? null : [...row(link.creator, link), link.destinationUrl];
+    kept.take(found, { changes_after: changes?.pageInfo.endCursor ?? after });
+    isMore = changes?.pageInfo.hasNextPage ?? false;
+  }
 }
 
 const cell = (value: unknown) => {
   const text = String(value ?? "");
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
+const print = (cells: unknown[]) => console.log(cells.map(cell).join(","));
 
 const [url, campaignId, ...options] = process.argv.slice(2);
 if (!url || !campaignId) {
-  console.error("usage: link-set.js URL CAMPAIGN [--complete] [--patience=SECONDS]");
+  console.error("usage: link-set.js URL CAMPAIGN [--keep=FILE] [--complete] [--patience=SECONDS]");
   process.exit(2);
 }
-const patience = Number(options.find((each) => each.startsWith("--patience="))?.slice(11) ?? 120);
+const option = (name: string) =>
+  options.find((each) => each.startsWith(`--${name}=`))?.slice(name.length + 3);
+const patience = Number(option("patience") ?? 120);
 const graph = new Tracklinks(url, process.env["TRACKLINKS_KEY"] ?? "", patience);
 try {
   if (options.includes("--complete"))
     check((await graph.ask(GenerateMissingLinksDocument, { campaignId })).generateMissingLinks);
-  console.log("creator,external id,link,short URL,clicks,unique clicks");
-  for await (const [creator, link] of links(graph, campaignId)) {
-    const name = link.campaignLink?.name ?? link.labels.join("+");
-    const { clicks, uniqueClicks } = link.stats;
-    const row = [creator.handle, creator.externalId, name, link.shortUrl, clicks, uniqueClicks];
-    console.log(row.map(cell).join(","));
+  const file = option("keep");
+  if (file) {
+    const kept = new KeptLinks(file, campaignId);
+    await catchUp(graph, kept);
+    print([...COLUMNS, "destination URL"]);
+    [...kept.rows.values()].sort().forEach(print);
+  } else {
+    print([...COLUMNS, "clicks", "unique clicks"]);
+    for await (const [creator, link] of links(graph, campaignId))
+      print([...row(creator, link), link.stats.clicks, link.stats.uniqueClicks]);
   }
 } catch (error) {
   if (!(error instanceof Refused)) throw error;
