@@ -203,7 +203,7 @@ async def _rules(connection: asyncpg.Connection, programs: set[int]) -> dict[int
 
 
 async def _write(connection: asyncpg.Connection, result: Tally) -> None:
-    await connection.copy_records_to_table("click", records=result.rows, columns=CLICK_COLUMNS)
+    await connection.copy_records_to_table("click", records=_rows(result), columns=CLICK_COLUMNS)
     # In order of their keys: two machines' recorders wait for each other, and never in a ring.
     for statement, counts in (
         (ADD_TO_QUARTER, result.quarters),
@@ -224,6 +224,22 @@ async def _write(connection: asyncpg.Connection, result: Tally) -> None:
     await connection.execute(ADD_TO_TOTAL, *_columns(3, totals))
     visits = sorted((*visit, *seen) for visit, seen in result.visits.items())
     await connection.execute(KEEP_VISIT, *_columns(4, visits))
+
+
+def _rows(result: Tally) -> list[tuple[object, ...]]:
+    return [
+        (
+            record.id,
+            record.link_id,
+            record.at_ms,
+            record.destination_version,
+            visitor,
+            is_unique,
+            kind.is_suspect,
+            *kind.columns,
+        )
+        for record, kind, is_unique, visitor in result.hits
+    ]
 
 
 def _columns(width: int, rows: Sequence[Any]) -> list[list[object]]:

@@ -29,11 +29,11 @@ CLICK_COLUMNS = (
     "destination_version",
     "visitor",
     "is_unique",
+    "is_suspect",
     # From here on as `Kind.columns`.
     "verdict",
     "reason",
     "classifier",
-    "is_suspect",
     "referrer_host",
     "country",
     "device",
@@ -93,8 +93,8 @@ class Kind:
         # referrer_host, country, device, browser, os, in_app, as the last of `Detail` are
         # ordered; utm_source, utm_medium, utm_campaign
         self.details = details
-        # The end of a hit's row.
-        self.columns = (int(verdict), reason, VERSION, is_suspect, *details)
+        # The end of its hits' rows.
+        self.columns = (int(verdict), reason, VERSION, *details)
         # What a hit of this kind is when it only repeats one.
         self.duplicate = self
         if verdict is Verdict.COUNTED:
@@ -131,6 +131,8 @@ class Counts:
         )
 
 
+# A hit as it is to be stored: whether it is unique, and the visitor unless it is too old for one.
+Stored = tuple[Record, Kind, bool, bytes | None]
 # By link or campaign and day; by link or campaign, detail, day and value, hits and unique ones.
 Days = dict[tuple[int, int], Counts]
 Parts = dict[tuple[int, int, int, str], list[int]]
@@ -140,7 +142,7 @@ Parts = dict[tuple[int, int, int, str], list[int]]
 class Tally:
     """What one transaction writes."""
 
-    rows: list[tuple[object, ...]] = field(default_factory=list)
+    hits: list[Stored] = field(default_factory=list)
     quarters: dict[tuple[int, int], Counts] = field(default_factory=dict)
     reasons: dict[tuple[int, int, str], int] = field(default_factory=dict)
     visits: dict[Visit, Seen] = field(default_factory=dict)
@@ -178,7 +180,7 @@ def tally(
     made by the visitor's clicks that counted: a hit that is itself excluded prolongs nothing.
     """
     out = Tally()
-    rows, visits, known = out.rows, out.visits, dict(seen)
+    stored, visits, known = out.hits, out.visits, dict(seen)
     programs: dict[int, int] = {}
     # Hits that differ in nothing that is counted: by link, quarter of an hour, version of the
     # destination, kind, and whether they are unique.
@@ -206,8 +208,7 @@ def tally(
             last_ms[link] = max(at_ms, last_ms.get(link, 0))  # a clock may have been set back
         group = (link, at_ms // QUARTER_MS, version, kind, unique)
         groups[group] = groups.get(group, 0) + 1
-        stored = visitor if at_ms > oldest_ms else None
-        rows.append((record.id, link, at_ms, version, stored, unique, *kind.columns))
+        stored.append((record, kind, unique, visitor if at_ms > oldest_ms else None))
     # What clicks brought, with how many and how many unique ones: many are alike.
     alike: dict[tuple[object, ...], list[int]] = {}
     for (link, quarter, version, kind, unique), count in groups.items():

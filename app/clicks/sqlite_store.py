@@ -155,7 +155,8 @@ class SqliteStore:
 
     def _seen(self, visits: set[Visit]) -> dict[Visit, Seen]:
         find = "SELECT last_ms, unique_ms FROM visitor_link WHERE link_id = ? AND visitor = ?"
-        found = {visit: self._connection.execute(find, visit).fetchone() for visit in visits}
+        ask = self._connection.execute
+        found = {visit: ask(find, (visit[0], bytearray(visit[1]))).fetchone() for visit in visits}
         return {visit: row for visit, row in found.items() if row is not None}
 
     def _rules(self, programs: set[int]) -> dict[int, Rules]:
@@ -172,7 +173,7 @@ class SqliteStore:
 
 
 def _write(connection: sqlite3.Connection, result: Tally) -> None:
-    connection.executemany(ADD_CLICK, result.rows)
+    connection.executemany(ADD_CLICK, _rows(result))
     for statement, counts in (
         (ADD_TO_QUARTER, result.quarters),
         (ADD_TO_LINK_DAY, result.link_days),
@@ -193,5 +194,28 @@ def _write(connection: sqlite3.Connection, result: Tally) -> None:
         ADD_TO_TOTAL, sorted((link, *total) for link, total in result.totals.items())
     )
     connection.executemany(
-        KEEP_VISIT, sorted((*visit, *seen) for visit, seen in result.visits.items())
+        KEEP_VISIT,
+        [
+            (link, bytearray(visitor), *seen)
+            for (link, visitor), seen in sorted(result.visits.items())
+        ],
     )
+
+
+def _rows(result: Tally) -> list[tuple[object, ...]]:
+    """What the driver binds five times faster than bytes and booleans, which it looks up an
+    adapter for, each and every one: byte arrays and numbers.
+    """
+    return [
+        (
+            bytearray(record.id),
+            record.link_id,
+            record.at_ms,
+            record.destination_version,
+            None if visitor is None else bytearray(visitor),
+            +is_unique,
+            +kind.is_suspect,
+            *kind.columns,
+        )
+        for record, kind, is_unique, visitor in result.hits
+    ]
