@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 TOLERANCE_S = 300
 BODY_MAX = 16 * 1024
+BODY_S = 10
 REPORTS_PER_MINUTE = 6_000
 ATTEMPTS = 5
 SETTLE_S = 1.0
@@ -200,8 +201,8 @@ class Conversions:
         write: Callable[[Change, int | None, dict[str, Any]], Awaitable[Response]],
     ) -> Response:
         raw = await _body(request)
-        if raw is None:
-            return _refusal(413, "TOO_LARGE", f"A report has {BODY_MAX} bytes at most.")
+        if isinstance(raw, Response):
+            return raw
         named = request.query_params.get("program")
         program_id = None if named is None else decode("prg", named) or 0
         viewer = await self._viewer(request, program_id, raw)
@@ -275,13 +276,22 @@ def _digest(secret: str, at: str, raw: bytes) -> str:
     return hmac.new(secret.encode(), at.encode() + b"." + raw, sha256).hexdigest()
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body as it was sent; None when it is too long."""
+async def _body(request: Request) -> bytes | Response:
+    """The body as it was sent, or the refusal of one that is too long or too slow."""
     raw = b""
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > BODY_MAX:
-            return None
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                raw += piece
+                if len(raw) > BODY_MAX:
+                    message = f"A report has {BODY_MAX} bytes at most."
+                    return _refusal(413, "TOO_LARGE", message)
+    except TimeoutError:
+        refusal = _refusal(408, "TOO_SLOW", f"The report did not arrive within {BODY_S} s.")
+        refusal.headers["Connection"] = "close"  # the rest of it is no request
+        return refusal
+    except ClientDisconnect:
+        return _refusal(400, "INVALID", "The report did not arrive whole.")  # nobody reads it
     return raw
 
 

@@ -1,5 +1,6 @@
 """How shops report over HTTP: who is believed, who is turned away, and what all are told."""
 
+import asyncio
 import gzip
 import json
 import time
@@ -205,6 +206,44 @@ def test_a_report_that_cannot_be_is_refused_with_its_field(
     assert answer.status_code == status
     assert answer.json()["errors"][0].get("field") == field
     assert shop.listed() == []
+
+
+@pytest.mark.parametrize(("is_there", "status"), [(True, 408), (False, 400)])
+def test_a_report_that_does_not_arrive_is_given_up(
+    shop: Shop,
+    is_there: bool,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("app.conversions.BODY_S", 0.1)
+    begun, sent = [{"type": "http.request", "body": b"{", "more_body": True}], []
+
+    async def receive() -> Any:
+        if begun:
+            return begun.pop()
+        if is_there:  # and says nothing more
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/conversions",
+        "raw_path": b"/conversions",
+        "query_string": b"",
+        "headers": [(b"content-length", b"100")],
+        "client": ("192.0.2.1", 1),
+    }
+    assert shop.world.client.portal is not None
+    shop.world.client.portal.call(shop.world.client.app, scope, receive, send)
+
+    assert sent[0]["status"] == status
+    assert ((b"connection", b"close") in sent[0]["headers"]) is is_there
+    assert not caplog.records
 
 
 def test_a_time_in_the_future_is_not_believed(shop: Shop) -> None:
