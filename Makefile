@@ -53,7 +53,7 @@ coverage: $(VENV)/.dev ## The tests under coverage: slower, and says which lines
 bench-attack: $(VENV)/.dev ## Following links while the graph is under attack (needs wrk)
 	$(BIN)/python -m bench.attack
 
-bench-promote: $(VENV)/.dev ## One call that promotes 1,000 creators into 3,000 links
+bench-promote: $(VENV)/.dev ## One call that promotes 1,000 creators into 3,000 links, one that writes to them all
 	$(BIN)/python -m bench.promote
 
 bench-redirect: $(VENV)/.dev ## Our redirect against a bare and a naive one (needs wrk)

@@ -1,4 +1,5 @@
-"""How long one call takes that promotes 1,000 creators into 3 campaign links each: 3,000 links.
+"""How long one call takes that promotes 1,000 creators into 3 campaign links each: 3,000 links; and
+one that sends each of them a message with the tags of two campaign links that they lack.
 
     python -m bench.promote [creators]
 
@@ -43,14 +44,22 @@ def measure(address: str, key: str, creators: int) -> None:
         p=program,
     )
     campaign = made["createCampaign"]["campaign"]["id"]
-    for name in ("One", "Two", "Three"):
-        ask(
+
+    def add_link(name: str) -> Any:
+        made = ask(
             """mutation($c: ID!, $n: String!) { createCampaignLink(input: {campaignId: $c, name: $n,
-            destinationUrl: "brand.example/sale"}) { campaignLink { id } } }""",
+            destinationUrl: "brand.example/sale"}) { campaignLink { mergeTag } } }""",
             c=campaign,
             n=name,
         )
-    people = [{"handle": f"bench{number}", "displayName": "B"} for number in range(creators)]
+        return made["createCampaignLink"]["campaignLink"]
+
+    for name in ("One", "Two", "Three"):
+        add_link(name)
+    people = [
+        {"handle": f"bench{number}", "displayName": "B", "email": f"b{number}@example.com"}
+        for number in range(creators)
+    ]
     made = ask(
         """mutation($p: ID!, $c: [NewCreatorInput!]!) {
         createCreators(input: {programId: $p, creators: $c}) { results { creator { id } } } }""",
@@ -76,6 +85,21 @@ def measure(address: str, key: str, creators: int) -> None:
     links = sum(len(result["generatedTrackingLinks"]) for result in results)
     assert links == 3 * creators
     print(f"{creators} creators promoted, {links} links made and answered in {took:.2f} s")
+    tags = [add_link(name)["mergeTag"] for name in ("Four", "Five")]
+    began = time.perf_counter()
+    made = ask(
+        """mutation($content: MessageContentInput!, $ids: [ID!]!) {
+        sendMessage(input: {content: $content, enrollmentIds: $ids, idempotencyKey: "bench"}) {
+        results { message { id } generatedTrackingLinks { id } } userErrors { code } } }""",
+        content={"oneOff": {"campaignId": campaign, "subject": "Yours", "body": " ".join(tags)}},
+        ids=ids,
+    )
+    took = time.perf_counter() - began
+    results = made["sendMessage"]["results"]
+    links = sum(len(result["generatedTrackingLinks"]) for result in results)
+    assert all(result["message"] for result in results)
+    assert links == 2 * creators
+    print(f"{creators} messages queued, {links} links made and answered in {took:.2f} s")
 
 
 if __name__ == "__main__":

@@ -192,9 +192,9 @@ HOSTILE = [
 def test_no_string_takes_longer_than_5_ms(ua: str) -> None:
     def seconds() -> float:
         user_agents._judge.cache_clear()
-        started = time.perf_counter()
+        started = time.thread_time()
         judge(ua)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     assert min(seconds() for _ in range(3)) <= 0.005
 
@@ -203,10 +203,10 @@ def test_a_new_user_agent_costs_100_us_and_a_known_one_2() -> None:
     mix = [row.ua for row in [*BOTS[:1000], *PEOPLE[:1000]]]
 
     def mean_seconds() -> float:
-        started = time.perf_counter()
+        started = time.thread_time()
         for ua in mix:
             judge(ua)
-        return (time.perf_counter() - started) / len(mix)
+        return (time.thread_time() - started) / len(mix)
 
     def cold() -> float:
         user_agents._judge.cache_clear()
