@@ -4,6 +4,7 @@ Each loader gathers the keys of all fields that are being resolved and asks the 
 in a session of its own. They live as long as the operation.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -59,6 +60,15 @@ class Measure:
     granularity: stats.Granularity | None = None
 
 
+class _Loader(DataLoader[Key, Any]):
+    """Fields that ask for the same wait for one future. When a field fails, graphql-core stops
+    the ones beside it: without a shield that would cancel the future, and with it the fields
+    elsewhere in the operation, whose caller would then read no answer at all."""
+
+    def load(self, key: Key) -> Awaitable[Any]:
+        return asyncio.shield(super().load(key))
+
+
 class Loaders:
     def __init__(self, database: Database, viewer: Viewer) -> None:
         self._database = database
@@ -108,7 +118,7 @@ class Loaders:
                 found = await load(session, keys)
             return [found.get(key) for key in keys]
 
-        return DataLoader(load_fn=batch)
+        return _Loader(load_fn=batch)
 
     def _grouped(
         self,
@@ -126,7 +136,7 @@ class Loaders:
                 }
             return [found[group].get(key) for group, key in keys]
 
-        return DataLoader(load_fn=batch)
+        return _Loader(load_fn=batch)
 
     async def _pages(
         self, session: ReadSession, listing: Listing, keys: Sequence[int]
