@@ -21,6 +21,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 TARGET_BYTES = 8 * 1024
 HEADER_BYTES = 16 * 1024
 FIELDS = 100
+# So many requests wait behind one that is being answered. All that arrive in one piece are read
+# before anybody else's: thousands would keep every viewer waiting.
+PIPELINED = 100
 # A head that is not complete after two looks is given up: after 5 to 10 seconds.
 LOOK_S = 5.0
 
@@ -54,10 +57,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)
+        before = self.cycle
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.scope is self.scope:
             self._head_bytes = 0  # the head is complete; what follows is body
+        elif cycle is not before:  # whole requests came before: only the rest is of this head
+            self._head_bytes = len(self.url) + _bytes_of(self.headers)
         elif self._head_bytes > TARGET_BYTES + HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
 
@@ -67,7 +73,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             raise TooLarge
 
     def on_headers_complete(self) -> None:
-        if len(self.headers) > FIELDS:
+        if len(self.headers) > FIELDS or len(self.pipeline) >= PIPELINED:
             raise TooLarge
         # Several requests may have come in one piece, so the sum is made only if it matters.
         if self._head_bytes > HEADER_BYTES and _bytes_of(self.headers) > HEADER_BYTES:

@@ -244,6 +244,7 @@ async def test_the_viewers_parameters_never_change_what_the_brand_chose(sqlite_s
     "request_",
     [
         b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /" + b"a" * 65_536 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /x HTTP/1.1\r\n" + b"X-H: y\r\n" * 101 + b"\r\n",
         b"GET /x HTTP/1.1\r\nX-H: " + b"y" * 17_000 + b"\r\n\r\n",
         b"GET /x HTTP/1.1\r\nX-H: " + b"y" * 400_000,
@@ -266,6 +267,76 @@ async def test_pipelined_requests_are_each_answered(sqlite_site: Site) -> None:
             for _ in range(many):
                 assert b"302 Found" in await reader.readuntil(b"\r\n\r\n")
         writer.close()
+
+
+async def test_half_a_request_behind_many_whole_ones_is_waited_for(sqlite_site: Site) -> None:
+    await sqlite_site.add_links(LIVE)
+    one = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}{'y' * 800}\r\n\r\n".encode()
+    many = 50  # more bytes than one head may have
+    async with sqlite_site.serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(one * many + one[:500])
+        async with asyncio.timeout(10):
+            for _ in range(many):
+                assert b"302 Found" in await reader.readuntil(b"\r\n\r\n")
+            writer.write(one[500:])
+            assert b"302 Found" in await reader.readuntil(b"\r\n\r\n")
+            # Behind whole requests, too, a head has its limit.
+            writer.write(one * many + one[:-4])
+            for _ in range(many):
+                assert b"302 Found" in await reader.readuntil(b"\r\n\r\n")
+            for _ in range(30):
+                writer.write(b"\r\nX-H: " + b"y" * 1_000)
+                await writer.drain()
+            assert b" 400 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+async def test_more_requests_at_once_than_anybody_has_are_refused(sqlite_site: Site) -> None:
+    await sqlite_site.add_links(LIVE)
+    one = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    async with sqlite_site.serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(one * 1_000)
+        async with asyncio.timeout(10):
+            answers = await reader.read()  # the server closes the connection
+        assert answers.count(b" 302 ") <= 100
+        assert answers.count(b" 400 ") == 1
+        writer.close()
+
+
+SMUGGLED = b"GET /" + LIVE.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        b"Content-Length: 0\r\nContent-Length: 44\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Transfer-Encoding:\x0bchunked\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: 0x5\r\n",
+        b"Content-Length: 5\r\n Transfer-Encoding: chunked\r\n",
+    ],
+)
+async def test_a_request_whose_end_two_could_see_differently_is_the_last_one(
+    sqlite_site: Site, fields: bytes
+) -> None:
+    """A proxy before us may take for a body what we would take for the next request."""
+    await sqlite_site.add_links(LIVE)
+    async with sqlite_site.serving() as port:
+        for method in (b"GET", b"POST"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = method + b" /" + LIVE.encode() + b" HTTP/1.1\r\nHost: x\r\n" + fields
+            writer.write(head + b"\r\n0\r\n\r\n" + SMUGGLED)
+            async with asyncio.timeout(10):
+                answers = await reader.read()
+            assert answers.count(b"HTTP/1.1 ") == 1
+            assert answers.startswith(b"HTTP/1.1 400 ")
+            writer.close()
 
 
 async def test_half_a_request_does_not_hold_a_connection(
