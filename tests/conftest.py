@@ -110,6 +110,8 @@ def settings(engine_url: str, tmp_path: Path) -> Settings:
         # A test that waits for something asks as often as it can.
         graphql_requests_per_minute=10**6,
         graphql_cost_per_minute=10**9,
+        # The longest there is: a busy machine is slow.
+        graphql_deadline_s=9,
     )
 
 

@@ -1,4 +1,5 @@
-"""What may be asked: the graph, one file for each noun. This is its table of contents."""
+"""What may be asked: the graph, one file for each noun, and one for what changes it where
+that is much. This is its table of contents."""
 
 import asyncio
 from typing import Annotated
@@ -10,23 +11,27 @@ from app.auth import Permission
 from app.errors import UserErrorCode, refuse
 from app.schema.audit import AuditQuery
 from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
-from app.schema.campaigns import CampaignMutation, CampaignQuery
+from app.schema.campaign_mutations import CampaignMutation
+from app.schema.campaigns import CampaignQuery
 from app.schema.context import Context, Info
 from app.schema.conversion_settings import ConversionSettingsMutation
 from app.schema.conversions import ConversionMutation, ConversionQuery
-from app.schema.creators import CreatorMutation, CreatorQuery
-from app.schema.enrollments import EnrollmentMutation, EnrollmentQuery
+from app.schema.creator_mutations import CreatorMutation
+from app.schema.creators import CreatorQuery
+from app.schema.enrollment_mutations import EnrollmentMutation
+from app.schema.enrollments import EnrollmentQuery
 from app.schema.keys import KeyMutation, KeyQuery
 from app.schema.link_holders import LinkHolderQuery
 from app.schema.live import Subscription
+from app.schema.message_sending import MessageMutation, MessageQuery
 from app.schema.message_templates import MessageTemplateMutation, MessageTemplateQuery
-from app.schema.messages import MessageMutation, MessageQuery
 from app.schema.nodes import NODES, Node, find
 from app.schema.permissions import Needs
 from app.schema.programs import ProgramMutation, ProgramQuery
 from app.schema.report_shares import ReportShareMutation
 from app.schema.scalars import SCALARS
-from app.schema.tracking_links import TrackingLinkMutation, TrackingLinkQuery
+from app.schema.tracking_link_mutations import TrackingLinkMutation
+from app.schema.tracking_links import TrackingLinkQuery
 
 __all__ = ["Context", "published", "schema"]
 

@@ -18,7 +18,6 @@ from app.resolvers import (
     pages,
     tracking_links,
 )
-from app.resolvers.change import Change
 from app.resolvers.stats import Scope
 from app.schema.campaign_links import CampaignLink, CampaignLinkFilterInput
 from app.schema.connections import (
@@ -37,7 +36,6 @@ from app.schema.enrollments import Enrollment, EnrollmentFilterInput, Enrollment
 from app.schema.enums import publish
 from app.schema.message_templates import MessageTemplate, MessageTemplateFilterInput
 from app.schema.messages import MergeTag, Message, MessageFilterInput, merge_tags
-from app.schema.mutations import UserError, given, key, mutation, outcome, user_errors
 from app.schema.nodes import Archivable, Measurable, node
 from app.schema.permissions import Needs
 from app.schema.programs import Program
@@ -249,90 +247,6 @@ class CampaignOrderInput:
         return ordered(self.field.value, self.direction)
 
 
-@strawberry.input(description="What `createCampaign` takes.")
-class CreateCampaignInput:
-    program_id: strawberry.ID = strawberry.field(description="The program it belongs to.")
-    name: str = strawberry.field(description="The name.")
-    starts_on: strawberry.Maybe[date | None] = strawberry.field(description="The first day.")
-    ends_on: strawberry.Maybe[date | None] = strawberry.field(description="The last day.")
-    stages: strawberry.Maybe[list[Stage]] = strawberry.field(
-        description="The stages of its workflow; all of them when left out. CONTENT_CREATION, "
-        "COMPLETE and DROPPED are always among them, INVITED and APPLIED together or not at all."
-    )
-
-
-@strawberry.type(description="What `createCampaign` answers.")
-class CreateCampaignPayload:
-    campaign: Campaign | None = outcome("The new campaign, or null if there are errors.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="What `updateCampaign` takes. What is left out stays.")
-class UpdateCampaignInput:
-    id: strawberry.ID = strawberry.field(description="The campaign to change.")
-    name: strawberry.Maybe[str] = strawberry.field(description="A new name.")
-    starts_on: strawberry.Maybe[date | None] = strawberry.field(
-        description="A new first day. Null clears it."
-    )
-    ends_on: strawberry.Maybe[date | None] = strawberry.field(
-        description="A new last day. Null clears it."
-    )
-    stages: strawberry.Maybe[list[Stage]] = strawberry.field(
-        description="The stages of its workflow from now on. A stage that holds creators can't be "
-        "left out."
-    )
-
-
-@strawberry.type(description="What `updateCampaign` answers.")
-class UpdateCampaignPayload:
-    campaign: Campaign | None = outcome("The campaign as it is now, or null if there are errors.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="What `launchCampaign` takes.")
-class LaunchCampaignInput:
-    id: strawberry.ID = strawberry.field(description="The campaign to launch.")
-
-
-@strawberry.type(description="What `launchCampaign` answers.")
-class LaunchCampaignPayload:
-    campaign: Campaign | None = outcome("The campaign as it is now, or null if there are errors.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="What `pauseCampaign` takes.")
-class PauseCampaignInput:
-    id: strawberry.ID = strawberry.field(description="The campaign to pause.")
-
-
-@strawberry.type(description="What `pauseCampaign` answers.")
-class PauseCampaignPayload:
-    campaign: Campaign | None = outcome("The campaign as it is now, or null if there are errors.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="What `archiveCampaign` takes.")
-class ArchiveCampaignInput:
-    id: strawberry.ID = strawberry.field(description="The campaign to archive.")
-
-
-@strawberry.type(description="What `archiveCampaign` answers.")
-class ArchiveCampaignPayload:
-    campaign: Campaign | None = outcome("The campaign as it is now, or null if there are errors.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="What `restoreCampaign` takes.")
-class RestoreCampaignInput:
-    id: strawberry.ID = strawberry.field(description="The campaign to restore.")
-
-
-@strawberry.type(description="What `restoreCampaign` answers.")
-class RestoreCampaignPayload:
-    campaign: Campaign | None = outcome("The campaign as it is now, or null if there are errors.")
-    user_errors: list[UserError] = user_errors()
-
-
 @strawberry.type
 class CampaignQuery:
     @strawberry.field(
@@ -367,49 +281,3 @@ class CampaignQuery:
             (first, after, last, before),
             order=order_by.as_order() if order_by else pages.NEWEST_FIRST,
         )
-
-
-@strawberry.type
-class CampaignMutation:
-    @mutation("Create a campaign, in draft.")
-    async def create_campaign(
-        self, change: Change, input: CreateCampaignInput
-    ) -> CreateCampaignPayload:
-        values = {"name": input.name, **given(input, but=("program_id", "name"))}
-        campaign = await campaigns.create(change, key("prg", input.program_id), values)
-        return CreateCampaignPayload(campaign=Campaign.of(campaign))
-
-    @mutation("Change a campaign.")
-    async def update_campaign(
-        self, change: Change, input: UpdateCampaignInput
-    ) -> UpdateCampaignPayload:
-        campaign = await campaigns.update(change, key("cmp", input.id), given(input))
-        return UpdateCampaignPayload(campaign=Campaign.of(campaign))
-
-    @mutation("Take a campaign from draft or paused to live. Again, it changes nothing.")
-    async def launch_campaign(
-        self, change: Change, input: LaunchCampaignInput
-    ) -> LaunchCampaignPayload:
-        campaign = await campaigns.act(change, key("cmp", input.id), campaigns.LAUNCH)
-        return LaunchCampaignPayload(campaign=Campaign.of(campaign))
-
-    @mutation("Take a campaign from live to paused. Again, it changes nothing.")
-    async def pause_campaign(
-        self, change: Change, input: PauseCampaignInput
-    ) -> PauseCampaignPayload:
-        campaign = await campaigns.act(change, key("cmp", input.id), campaigns.PAUSE)
-        return PauseCampaignPayload(campaign=Campaign.of(campaign))
-
-    @mutation("Archive a campaign. Its links go on working. Again, it changes nothing.")
-    async def archive_campaign(
-        self, change: Change, input: ArchiveCampaignInput
-    ) -> ArchiveCampaignPayload:
-        campaign = await campaigns.act(change, key("cmp", input.id), campaigns.ARCHIVE)
-        return ArchiveCampaignPayload(campaign=Campaign.of(campaign))
-
-    @mutation("Take a campaign from archived to paused.")
-    async def restore_campaign(
-        self, change: Change, input: RestoreCampaignInput
-    ) -> RestoreCampaignPayload:
-        campaign = await campaigns.act(change, key("cmp", input.id), campaigns.RESTORE)
-        return RestoreCampaignPayload(campaign=Campaign.of(campaign))
