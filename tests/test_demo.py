@@ -31,6 +31,7 @@ from app.models import (
     Verdict,
 )
 from app.resolvers import stats
+from app.resolvers.recount import verify
 from app.resolvers.stats import Scope
 from app.settings import Settings
 from tests.world import a_world
@@ -145,7 +146,9 @@ async def test_the_sums_of_the_demo_are_those_of_its_clicks_at_every_level(
             for row in (await session.exec(select(ExcludedQuarter))).all()
         }
         assert {"head", "prefetch", "duplicate"} <= {reason for _, _, reason in excluded}
+    assert [str(difference) async for difference in verify(database)] == []
 
+    async with database.reading() as session:
         everything = stats.Counts(*map(sum, zip(*quarters.values(), strict=True)))
         assert all(number > 0 for number in astuple(everything))
         period = stats.all_time(ZoneInfo("UTC"), now=NOW)
