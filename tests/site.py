@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from pydantic import SecretStr
@@ -30,6 +30,8 @@ PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
 )
+# What reads HTTP: our own protocol, or one that uvicorn knows by name.
+HttpProtocol = type[LimitedHttpProtocol] | Literal["h11"]
 RESERVED = ("graphql", "manager", "reports")
 
 
@@ -182,13 +184,15 @@ class Site:
             table.close()
 
     @contextlib.asynccontextmanager
-    async def serving(self, **options: Any) -> AsyncIterator[int]:
+    async def serving(
+        self, *, http: HttpProtocol = LimitedHttpProtocol, **options: Any
+    ) -> AsyncIterator[int]:
         """The same behind a real uvicorn in this process. Yields the port."""
         async with self.redirecting(**options) as redirect:
             config = uvicorn.Config(
                 application(redirect),
                 port=0,
-                http=LimitedHttpProtocol,
+                http=http,
                 proxy_headers=False,
                 access_log=False,
                 lifespan="off",

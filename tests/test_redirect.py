@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.site import DESTINATION, PHONE, RESERVED, Site, ask, send_raw
+from app.http_limits import LimitedHttpProtocol
+from tests.site import DESTINATION, PHONE, RESERVED, HttpProtocol, Site, ask, send_raw
 
 FIXTURES = Path(__file__).parent / "fixtures"
 REQUESTS = [json.loads(line) for line in (FIXTURES / "requests.jsonl").read_text().splitlines()]
@@ -36,14 +37,22 @@ def text_of(row: dict[str, Any]) -> str:
     return target.replace("{CODE}", LIVE.upper())
 
 
+# The redirect does not depend on who reads HTTP for it. Limits of ours do.
+@pytest.fixture(params=[LimitedHttpProtocol, "h11"], ids=["ours", "h11"])
+def http(request: pytest.FixtureRequest) -> HttpProtocol:
+    found: HttpProtocol = request.param
+    return found
+
+
 async def test_every_hostile_or_ordinary_request_gets_its_answer_and_is_counted_rightly(
-    site: Site,
+    site: Site, http: HttpProtocol
 ) -> None:
     await site.add_links(LIVE, ARCHIVED)
     await site.archive(ARCHIVED)
     wrong: list[str] = []
     counted = 0
-    async with site.serving(trusted_proxies=["127.0.0.1"], unknown_codes_per_minute=1000) as port:
+    options: dict[str, Any] = {"trusted_proxies": ["127.0.0.1"], "unknown_codes_per_minute": 1000}
+    async with site.serving(http=http, **options) as port:
         for number, row in enumerate(REQUESTS):
             if row["target"] == "/robots.txt":
                 continue  # not of the redirect
@@ -87,11 +96,11 @@ def _is_right(row: dict[str, Any], status: int, location: str | None) -> bool:
     ],
 )
 async def test_each_answer_has_exactly_its_headers(
-    sqlite_site: Site, method: str, target: str, status: int
+    sqlite_site: Site, http: HttpProtocol, method: str, target: str, status: int
 ) -> None:
     await sqlite_site.add_links(LIVE, ARCHIVED)
     await sqlite_site.archive(ARCHIVED)
-    async with sqlite_site.serving() as port:
+    async with sqlite_site.serving(http=http) as port:
         answer = await send_raw(port, get(f"/{target}", f"User-Agent: {PHONE}", method=method))
     expected = dict(COMMON)
     if status == 302:

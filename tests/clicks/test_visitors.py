@@ -123,31 +123,3 @@ async def test_nobody_can_be_followed_from_one_brand_to_another(site: Site) -> N
     await site.drain()
     rows = await site.rows("SELECT DISTINCT link_id, visitor FROM click")
     assert len(rows) == len({visitor for _, visitor in rows}) == 2 * people
-
-
-async def test_nothing_that_is_kept_names_a_person(site: Site) -> None:
-    await site.add_links("abcdefgh")
-    people = 1000
-    markers = ("198.18.", "AgentMarker", "ReferrerMarker", "QueryMarker")
-    async with site.redirecting(trusted_proxies=["127.0.0.1"]) as redirect:
-        for number in range(people):
-            await ask(
-                redirect,
-                f"/abcdefgh?p=QueryMarker{number}",
-                headers={
-                    "X-Forwarded-For": f"198.18.{number // 250}.{number % 250}",
-                    "User-Agent": f"{PHONE} AgentMarker{number}",
-                    "Referer": f"https://news.example/ReferrerMarker{number}",
-                },
-                address="127.0.0.1",
-            )
-        journal = b"".join(path.read_bytes() for path in redirect.journal.folder.iterdir())
-        assert b"198.18." not in journal
-    assert await site.drain() == people
-    kept = b"".join(path.read_bytes() for path in site.data_dir.rglob("*") if path.is_file())
-    for table in ("click", "click_quarter", "excluded_quarter", "visitor_link"):
-        kept += str(await site.rows(f"SELECT * FROM {table}")).encode()
-    assert b"news.example" in kept
-    packed_addresses = [packed(f"198.18.0.{number}") for number in range(5)]
-    assert not [marker for marker in markers if marker.encode() in kept]
-    assert not [address for address in packed_addresses if address in kept]
