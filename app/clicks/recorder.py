@@ -52,6 +52,10 @@ log = logging.getLogger(__name__)
 LOCK = "recorder.lock"
 BATCH_HITS = 5_000
 IDLE_S = 0.25
+# A batch writes the counters of each link in it once, however many hits of it there are: where
+# many come, it pays to let them gather. Numbers stay a second or two behind the clicks.
+MANY_HITS = 1_000
+BUSY_S = 1.0
 AWAY_S = 1.0
 HOUSEKEEPING_S = 60.0
 REPORT_S = 10.0
@@ -186,7 +190,8 @@ class Recorder:
             last = stop.is_set()
             wait_s = IDLE_S
             try:
-                await self.drain()
+                if await self.drain() >= MANY_HITS:
+                    wait_s = BUSY_S
                 with contextlib.suppress(OSError):
                     os.utime(self._lock)
                 if time.monotonic() >= house_at and not last:
