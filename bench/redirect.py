@@ -4,7 +4,8 @@ Each round starts every server anew, in random order, pins it to the first core 
 (wrk) to the last, and divides by the bare server of the same round, because a machine's speed
 wanders. A first load asks as fast as it is answered, for the throughput; a second one asks every
 server equally often, for the latency. It fails if the clicks that were recorded are not the
-redirects that were answered.
+redirects that were answered, and where the recorder runs it tells how far behind it was when the
+first load ended.
 """
 
 import argparse
@@ -92,10 +93,15 @@ def variants() -> list[Variant]:
 
 @dataclass(frozen=True)
 class Run:
-    """``per_s`` and ``cpu_us`` of each request at full load, the rest at the equal one."""
+    """``per_s`` and ``cpu_us`` of each request at full load, the rest at the equal one.
+
+    ``behind_s`` is how long it takes to answer as many as were not recorded yet at the end of the
+    full load: it stays the same, however long that is, when the recorder keeps up.
+    """
 
     per_s: float
     cpu_us: float
+    behind_s: float
     paced_per_s: float
     p50_us: float
     p99_us: float
@@ -173,6 +179,8 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
             _wait_until_up()
             cpu_s = _cpu_s(server.pid)
             full = load(script, cores[-1], seconds)
+            is_drained = variant.kind == "drained"
+            behind_s = (full.answered - _count(data_dir)) / full.per_s if is_drained else 0.0
             cpu_s = _cpu_s(server.pid) - cpu_s
             paced = load(script, cores[-1], seconds, "paced")
         finally:
@@ -182,7 +190,8 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
             # wrk hangs up with requests under way: at most one for each of its connections.
             answered, recorded = full.answered + paced.answered, asyncio.run(_recorded(data_dir))
             assert 0 <= recorded - answered <= 2 * CONNECTIONS, f"{answered=} {recorded=}"
-    return Run(full.per_s, cpu_s / full.answered * 1e6, paced.per_s, paced.p50_us, paced.p99_us)
+    cpu_us = cpu_s / full.answered * 1e6
+    return Run(full.per_s, cpu_us, behind_s, paced.per_s, paced.p50_us, paced.p99_us)
 
 
 def load(
@@ -214,6 +223,10 @@ async def _recorded(data_dir: Path) -> int:
     store = open_store(settings.database)
     await Recorder(settings, store).drain()
     await store.close()
+    return _count(data_dir)
+
+
+def _count(data_dir: Path) -> int:
     with sqlite3.connect(data_dir / "tracklinks.db") as connection:
         (count,) = connection.execute("SELECT count(*) FROM click").fetchone()
     connection.close()
@@ -284,6 +297,7 @@ def report(runs: dict[str, list[tuple[Run, Run]]]) -> None:
             "requests_per_s": round(statistics.median(run.per_s for run, _ in pairs)),
             "requests_ratio": round(statistics.median(r.per_s / b.per_s for r, b in pairs), 3),
             "cpu_ratio": round(statistics.median(r.cpu_us / b.cpu_us for r, b in pairs), 3),
+            "behind_s": round(statistics.median(run.behind_s for run, _ in pairs), 2),
             "paced_requests_per_s": round(statistics.median(run.paced_per_s for run, _ in pairs)),
             "p50_us": round(statistics.median(run.p50_us for run, _ in pairs)),
             "p50_ratio": round(statistics.median(r.p50_us / b.p50_us for r, b in pairs), 2),
@@ -291,15 +305,15 @@ def report(runs: dict[str, list[tuple[Run, Run]]]) -> None:
             "p99_ratio": round(statistics.median(r.p99_us / b.p99_us for r, b in pairs), 2),
         }
         rows.append(row)
-    print(f"{'':38}{'at full load':^24} | {'at equal load':^40}")
+    print(f"{'':38}{'at full load':^31} | {'at equal load':^40}")
     print(
-        f"{'':38}{'req/s':>8}{'ratio':>8}{'CPU':>8} |"
+        f"{'':38}{'req/s':>8}{'ratio':>8}{'CPU':>8}{'behind':>7} |"
         f"{'req/s':>8}{'p50 us':>8}{'ratio':>8}{'p99 us':>8}{'ratio':>8}"
     )
     for row in rows:
         print(
             f"{row['variant']:38}{row['requests_per_s']:>8}{row['requests_ratio']:>8}"
-            f"{row['cpu_ratio']:>8} |{row['paced_requests_per_s']:>8}{row['p50_us']:>8}"
+            f"{row['cpu_ratio']:>8}{row['behind_s']:>7} |{row['paced_requests_per_s']:>8}{row['p50_us']:>8}"
             f"{row['p50_ratio']:>8}{row['p99_us']:>8}{row['p99_ratio']:>8}"
         )
     print("clicks recorded = redirects answered, in every run")

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from sqlmodel import SQLModel, select
 
 from app import utm
-from app.clicks.recorder import judged, open_store
+from app.clicks.kinds import judged
+from app.clicks.recorder import open_store
 from app.clicks.records import Record
 from app.database import Database
 from app.models import (

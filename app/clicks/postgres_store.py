@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 
 from app.clicks import retention, store
+from app.clicks.kinds import Judged
 from app.clicks.retention import Horizon, Kept
-from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules, Seen, Tally, Visit, tally, visits_of
+from app.clicks.rollups import CLICK_COLUMNS, Rules, Seen, Tally, Visit, tally, visits_of
 from app.clicks.segments import Move
 
 WAIT_S = 10.0

@@ -28,18 +28,14 @@ import signal
 import sqlite3
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
 
 import asyncpg
 
-from app.clicks.classifier import Hit, Judgement, judge, referrer_host
-from app.clicks.devices import describe
+from app.clicks.kinds import judged
 from app.clicks.postgres_store import PostgresStore
-from app.clicks.queries import utm
-from app.clicks.records import Record
 from app.clicks.retention import Kept, Retention
-from app.clicks.rollups import VISIT_MS, VISITOR_MS, Judged, Kind
+from app.clicks.rollups import VISIT_MS, VISITOR_MS
 from app.clicks.segments import Segments
 from app.clicks.sqlite_store import SqliteStore
 from app.clicks.store import BATCH, Store
@@ -52,6 +48,10 @@ log = logging.getLogger(__name__)
 LOCK = "recorder.lock"
 BATCH_HITS = 5_000
 IDLE_S = 0.25
+# A batch writes the counters of each link in it once, however many hits of it there are: where
+# many come, it pays to let them gather. Numbers stay a second or two behind the clicks.
+MANY_HITS = 1_000
+BUSY_S = 1.0
 AWAY_S = 1.0
 HOUSEKEEPING_S = 60.0
 REPORT_S = 10.0
@@ -63,61 +63,6 @@ STORE_ERRORS = (
     OSError,
     TimeoutError,
 )
-
-
-def judged(record: Record) -> Judged:
-    """A hit, and everything that can be said of it alone."""
-    query = record.query
-    return record, _kind_of(
-        record.user_agent,
-        record.referrer,
-        query if "utm_" in query else "",  # all else in it may differ for each viewer
-        record.country,
-        record.fetch_mode,
-        record.fetch_dest,
-        record.is_head,
-        record.is_prefetch,
-        record.is_https,
-        record.is_archived,
-        record.is_excluded_network,
-    )
-
-
-# One look-up for all that is judged, where a crowd comes with the same browser from one post.
-@lru_cache(8192)
-def _kind_of(
-    user_agent: str,
-    referrer: str,
-    query: str,
-    country: str,
-    fetch_mode: str | None,
-    fetch_dest: str | None,
-    is_head: bool,
-    is_prefetch: bool,
-    is_https: bool,
-    is_archived: bool,
-    is_excluded_network: bool,
-) -> Kind:
-    found = judge(
-        Hit(
-            user_agent=user_agent,
-            referrer=referrer,
-            is_head=is_head,
-            is_prefetch=is_prefetch,
-            is_https=is_https,
-            is_archived=is_archived,
-            is_excluded_network=is_excluded_network,
-            fetch_mode=fetch_mode,
-            fetch_dest=fetch_dest,
-        )
-    )
-    return _kind(found, (referrer_host(referrer), country, *describe(user_agent), *utm(query)))
-
-
-# Far fewer than user agents: those of one browser and system say the same.
-@lru_cache(8192)
-def _kind(found: Judgement, details: tuple[str, ...]) -> Kind:
-    return Kind(found.verdict, found.reason, details, is_suspect=found.is_suspect)
 
 
 class Recorder:
@@ -186,7 +131,8 @@ class Recorder:
             last = stop.is_set()
             wait_s = IDLE_S
             try:
-                await self.drain()
+                if await self.drain() >= MANY_HITS:
+                    wait_s = BUSY_S
                 with contextlib.suppress(OSError):
                     os.utime(self._lock)
                 if time.monotonic() >= house_at and not last:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from app.clicks.classifier import DUPLICATE, VERSION, Verdict, is_duplicate, is_unique
+from app.clicks.classifier import Verdict, is_duplicate, is_unique
+from app.clicks.kinds import Judged, Kind
 from app.clicks.records import Record
 from app.days import QUARTER_MS, day_of_quarter
 
@@ -73,35 +74,6 @@ class Rules:
 ANY_RULES = Rules()
 # How many of a hit's details are counted by day.
 DETAILS = Detail.IN_APP - Detail.DESTINATION
-
-
-class Kind:
-    """Everything that can be said of a hit alone. Viewers come in crowds: many are of one kind.
-
-    Whoever makes kinds makes equal ones once, as far as they can: hits are added up by the
-    kind that they are of, and kinds are told apart by being different objects.
-    """
-
-    __slots__ = ("columns", "details", "duplicate", "is_suspect", "reason", "verdict")
-
-    def __init__(
-        self, verdict: Verdict, reason: str, details: tuple[str, ...], *, is_suspect: bool
-    ) -> None:
-        self.verdict = verdict
-        self.reason = reason
-        self.is_suspect = is_suspect
-        # referrer_host, country, device, browser, os, in_app, as the last of `Detail` are
-        # ordered; utm_source, utm_medium, utm_campaign
-        self.details = details
-        # The end of its hits' rows.
-        self.columns = (int(verdict), reason, VERSION, *details)
-        # What a hit of this kind is when it only repeats one.
-        self.duplicate = self
-        if verdict is Verdict.COUNTED:
-            self.duplicate = Kind(Verdict.EXCLUDED, DUPLICATE, details, is_suspect=False)
-
-
-Judged = tuple[Record, Kind]
 
 
 @dataclass(slots=True)

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.clicks import retention, store
+from app.clicks.kinds import Judged
 from app.clicks.retention import Horizon, Kept
-from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules, Seen, Tally, Visit, tally, visits_of
+from app.clicks.rollups import CLICK_COLUMNS, Rules, Seen, Tally, Visit, tally, visits_of
 from app.clicks.segments import Move
 
 WAIT_S = 5.0
+# So many in one statement are found three times as fast as each by one of its own.
+VISITS_AT_ONCE = 200
 
 
 def _values(count: int) -> str:
@@ -28,6 +31,13 @@ ADD_TO_LINK_PART = store.add_to_parts("link", _values(6))
 ADD_TO_CAMPAIGN_DAY = store.add_to_days("campaign", _values(7))
 ADD_TO_CAMPAIGN_PART = store.add_to_parts("campaign", _values(6))
 ADD_TO_TOTAL = store.ADD_TO_TOTAL.format(values=_values(3))
+# CROSS: each that is wanted is looked up, in this order, and not the other way round.
+_FIND_VISITS = """
+    WITH wanted (link_id, visitor) AS (VALUES {wanted})
+    SELECT link_id, visitor, last_ms, unique_ms
+    FROM wanted CROSS JOIN visitor_link USING (link_id, visitor)
+"""
+FIND_VISITS = _FIND_VISITS.format(wanted=", ".join(["(?, ?)"] * VISITS_AT_ONCE))
 FIND_RULES = store.FIND_RULES.format(among="= ?")
 KEEP_VISIT = store.KEEP_VISIT.format(values=_values(4))
 MOVE_HORIZON = retention.MOVE_HORIZON.format(values=_values(3))
@@ -154,10 +164,15 @@ class SqliteStore:
         return row[0] if row else 0
 
     def _seen(self, visits: set[Visit]) -> dict[Visit, Seen]:
-        find = "SELECT last_ms, unique_ms FROM visitor_link WHERE link_id = ? AND visitor = ?"
-        ask = self._connection.execute
-        found = {visit: ask(find, (visit[0], bytearray(visit[1]))).fetchone() for visit in visits}
-        return {visit: row for visit, row in found.items() if row is not None}
+        found: dict[Visit, Seen] = {}
+        ordered = sorted(visits)
+        for first in range(0, len(ordered), VISITS_AT_ONCE):
+            chunk = ordered[first : first + VISITS_AT_ONCE]
+            chunk += chunk[-1:] * (VISITS_AT_ONCE - len(chunk))
+            wanted = [value for link, visitor in chunk for value in (link, bytearray(visitor))]
+            for link, visitor, last_ms, unique_ms in self._connection.execute(FIND_VISITS, wanted):
+                found[link, visitor] = (last_ms, unique_ms)
+        return found
 
     def _rules(self, programs: set[int]) -> dict[int, Rules]:
         found = (self._connection.execute(FIND_RULES, (key,)).fetchone() for key in programs)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from app.clicks.kinds import Judged
 from app.clicks.retention import Horizon, Kept
-from app.clicks.rollups import CLICK_COLUMNS, Judged, Rules
+from app.clicks.rollups import CLICK_COLUMNS, Rules
 from app.clicks.segments import Move
 
 # Rows that a transaction of housekeeping touches at most.

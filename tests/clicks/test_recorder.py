@@ -11,6 +11,7 @@ import pytest
 
 from app.clicks.journal import Journal
 from app.clicks.recorder import Recorder, open_store
+from app.clicks.segments import Segments
 from app.clicks.store import BATCH
 from app.clicks.visitors import DAY_MS
 from app.database import Database
@@ -191,6 +192,26 @@ async def test_a_backlog_of_many_workers_is_judged_in_order_of_time(site: Site) 
         "SELECT sum(clicks), sum(unique_clicks) FROM click_quarter WHERE link_id = 1000"
     )
     assert tuple(map(int, rows[0])) == (2 * visits, visits)
+
+
+async def test_a_clock_that_was_set_back_leaves_a_workers_hits_in_their_order(site: Site) -> None:
+    with workers(site, 2) as (bent, straight):
+        for second in (0, 100, 50, 120):
+            bent.append(hit(second))
+        for second in (10, 110):
+            straight.append(hit(second))
+        read = Segments(site.data_dir / "journal").read({}, 100)
+    seconds = [(record.at_ms - NOON_MS) // 1000 for record in read.records]
+    assert seconds == [0, 10, 100, 50, 110, 120]
+
+
+async def test_whoever_came_before_is_known_however_many_come(site: Site) -> None:
+    people = [number.to_bytes(16) for number in range(450)]
+    for minute in (0, 1):
+        # In a batch of their own each: the state is in the database, not in the process.
+        numbers = await record(site, (hit(minute * 60, visitor=who) for who in people))
+        assert numbers["unique_clicks"] == len(people)
+    assert numbers["clicks"] == 2 * len(people)
 
 
 async def test_two_recorders_at_once_count_every_hit_once(site: Site) -> None:
