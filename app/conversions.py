@@ -40,7 +40,9 @@ from app.models import Conversion, ConversionStatus, Role
 from app.money import text
 from app.resolvers import conversions
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report
 from app.resolvers.conversion_settings import SECRETS_MAX, live_secrets
+from app.resolvers.refunds import Refund, refund_order
 
 log = logging.getLogger(__name__)
 
@@ -123,16 +125,15 @@ class Conversions:
             fields = _fields(
                 body, "orderId", "type", "amount", "currency", "reason", "idempotencyKey"
             )
-            row, is_duplicate = await conversions.refund(
-                change,
-                program_id=program_id,
+            asked = Refund(
                 type=fields.get("type") or "purchase",
-                order_id=fields.get("orderId") or "",
+                order_id=fields.get("orderId"),
                 amount=fields.get("amount"),
                 currency=fields.get("currency"),
                 reason=fields.get("reason"),
                 idempotency_key=fields.get("idempotencyKey"),
             )
+            row, is_duplicate = await refund_order(change, program_id, asked)
             return JSONResponse({"conversion": _said(row), "duplicate": is_duplicate})
 
         return await self._keyed(request, write)
@@ -177,7 +178,7 @@ class Conversions:
         if program_id is None or not self._is_within_budget(b"page", program_id):
             return
         viewer = Viewer(Role.CONVERSIONS, program_id)
-        report = conversions.Report(
+        report = Report(
             type=query.get("type") or "purchase",
             order_id=query.get("orderId"),
             click_ids=tuple(query.get("clickIds", "").split(".")),
@@ -293,7 +294,7 @@ def _object(raw: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _report(body: dict[str, Any]) -> conversions.Report:
+def _report(body: dict[str, Any]) -> Report:
     fields = _fields(
         body,
         "type",
@@ -308,7 +309,7 @@ def _report(body: dict[str, Any]) -> conversions.Report:
     click_ids = body.get("clickIds") or []
     if not isinstance(click_ids, list) or not all(isinstance(id_, str) for id_ in click_ids):
         raise _wrong("clickIds", "This is a list of texts.")
-    return conversions.Report(
+    return Report(
         type=fields.get("type") or "purchase",
         order_id=fields.get("orderId"),
         click_ids=(*click_ids, fields.get("clickId") or ""),

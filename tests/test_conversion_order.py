@@ -25,7 +25,10 @@ from app.models import (
     Verdict,
 )
 from app.resolvers import conversions, ledger
+from app.resolvers.books import booked
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report
+from app.resolvers.refunds import Refund, refund_order
 from tests.rows import NOW, insert_one_of_each, link
 
 LINKS = 3
@@ -162,15 +165,14 @@ async def play(database: Database, program: int, links: list[int], events: list[
             digits = 2 if event.currency == "EUR" else 0
             amount = f"{event.amount / 10**digits:.{digits}f}"
             if event.kind == "refund":
-                await conversions.refund(
-                    change,
-                    program_id=program,
+                refund = Refund(
                     order_id=event.order,
                     amount=amount,
                     currency=event.currency,
                     reason="Returned",
                     idempotency_key=f"{event.order}-{event.number}",
                 )
+                await refund_order(change, program, refund)
                 continue
             if event.kind == "correction":
                 of_order = select(Conversion.id).where(
@@ -184,7 +186,7 @@ async def play(database: Database, program: int, links: list[int], events: list[
                     idempotency_key=f"{event.order}-c",
                 )
                 continue
-            report = conversions.Report(
+            report = Report(
                 order_id=event.order,
                 click_ids=event.clicks,
                 amount=amount,
@@ -215,8 +217,7 @@ async def figures(database: Database, links: list[int]) -> Any:
         rebuilt: dict[tuple[int, int, str], list[int]] = defaultdict(lambda: [0] * 5)
         every = select(Conversion).where(col(Conversion.tracking_link_id).in_(links))
         for conversion in (await session.exec(every)).all():
-            assert conversion.refunded == await ledger.refunds_of(session, conversion)
-            if (entry := ledger.booked(conversion)) is not None:
+            if (entry := booked(conversion)) is not None:
                 (link_id, quarter, currency), added = entry
                 row = rebuilt[(links.index(link_id), quarter, currency)]
                 for place, value in enumerate(added):
