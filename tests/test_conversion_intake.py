@@ -176,7 +176,7 @@ def test_a_repeat_is_answered_with_the_first(shop: Shop, world: World) -> None:
     ("body", "status", "field"),
     [
         (b"", 400, None),
-        (b"[]", 400, None),
+        (b'"1001"', 400, None),
         (b'{"orderId": NaN}', 400, None),
         (b'{"orderId": "1", "amount": 1e999}', 400, None),
         ({}, 422, "orderId"),
@@ -196,7 +196,7 @@ def test_a_repeat_is_answered_with_the_first(shop: Shop, world: World) -> None:
         ({"orderId": "1", "occurredAt": "2026-01-01T00:00:00"}, 422, "occurredAt"),
         ({"orderId": "1", "clickIds": "x"}, 422, "clickIds"),
         ({"orderId": "1", "linkCode": "nothing"}, 404, "linkCode"),
-        (b"x" * 20_000, 413, None),
+        (b"x" * 300_000, 413, None),
     ],
 )
 def test_a_report_that_cannot_be_is_refused_with_its_field(
@@ -227,6 +227,8 @@ def test_a_shop_refunds_by_order(shop: Shop, world: World) -> None:
     assert answer.json()["conversion"]["refunded"] == "49.90"
     answer = shop.post({**early, "idempotencyKey": "r-3"}, path=path)
     assert (answer.status_code, codes(answer.json()["errors"])) == (422, ["REFUND_TOO_LARGE"])
+    answer = shop.post({**early, "orderId": " ", "idempotencyKey": "r-4"}, path=path)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "orderId")
     assert shop.figures(link["id"])["revenue"] == {"EUR": ("49.90", "49.90", "0.00", "0.00")}
 
 

@@ -15,6 +15,7 @@ age has doubled, so that thousands of invented ids cost next to nothing.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import sqlalchemy
 from sqlmodel import col, select
@@ -64,7 +65,14 @@ class Facts:
     campaigns: dict[int, int]
 
 
-async def facts_of(session: ReadSession, conversions: Iterable[Conversion]) -> Facts:
+class Claiming(Protocol):
+    """A conversion, or a report of one."""
+
+    click_ids: list[str]
+    claimed_link_id: int | None
+
+
+async def facts_of(session: ReadSession, conversions: Iterable[Claiming]) -> Facts:
     click_ids = {bytes.fromhex(id_) for each in conversions for id_ in each.click_ids}
     link_ids = {each.claimed_link_id for each in conversions if each.claimed_link_id is not None}
     clicks: dict[str, Followed] = {}

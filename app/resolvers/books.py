@@ -22,10 +22,11 @@ starts over (`app.database.is_a_race`) and finds theirs.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col, select
 
@@ -35,6 +36,7 @@ from app.models import Conversion, ConversionEntry, ConversionStatus, EntryKind,
 from app.resolvers.change import Change
 
 QUARTER_S = 900
+_CONVERSIONS = metadata.tables["conversion"]
 _QUARTERS = metadata.tables["conversion_quarter"]
 _KEYS = ("link_id", "quarter", "currency")
 _SUMS = ("conversions", "unverified_conversions", "gross", "refunded", "payable")
@@ -75,16 +77,21 @@ class Books:
     def __init__(self, session: WriteSession) -> None:
         self._session = session
         self._named: dict[Name, Conversion] = {}
-        # Every conversion that may change, and what it added before.
-        self._before: list[tuple[Conversion, tuple[Key, Sums] | None]] = []
-        self._new: list[Conversion] = []
+        # Every conversion that may change, and what it was before; None for one that is new.
+        self._open: list[tuple[Conversion, dict[str, Any] | None, tuple[Key, Sums] | None]] = []
         self._entries: list[dict[str, Any]] = []
         self._ledgers: dict[int, list[Line]] = defaultdict(list)
         self._keyed: dict[str, Line] = {}
 
     def take(self, conversions: Iterable[Conversion]) -> None:
-        """Open the books of conversions that are locked already."""
-        self._before += ((conversion, booked(conversion)) for conversion in conversions)
+        """Open the books of conversions that are locked already.
+
+        From now on the books write them, all in one statement, and not their session, which would
+        write those alone that have changed alike.
+        """
+        for conversion in conversions:
+            self._session.expunge(conversion)
+            self._open.append((conversion, conversion.model_dump(), booked(conversion)))
 
     async def find(self, program_id: int, names: Iterable[Name]) -> Sequence[Conversion]:
         """Lock those of the names that there are, and open their books."""
@@ -114,8 +121,7 @@ class Books:
     def add(self, conversion: Conversion) -> None:
         """A conversion that is new. It may still change until the books are closed."""
         self._named[(conversion.type, conversion.unique_key)] = conversion
-        self._new.append(conversion)
-        self._before.append((conversion, None))
+        self._open.append((conversion, None, None))
 
     async def read_ledgers(self, conversions: Iterable[Conversion]) -> None:
         """Know the entries of these, for `refunds_of` and `is_corrected`."""
@@ -168,7 +174,6 @@ class Books:
             self._keyed[idempotency_key] = line
         self._entries.append(
             {
-                "id": new_id(),
                 "program_id": conversion.program_id,
                 **line._asdict(),
                 "at": change.now,
@@ -179,15 +184,33 @@ class Books:
 
     async def close(self) -> None:
         """Write it all."""
-        await self._session.flush()
-        new = sorted(self._new, key=lambda conversion: (conversion.type, conversion.unique_key))
-        await self._insert(Conversion, [conversion.model_dump() for conversion in new])
-        await self._insert(ConversionEntry, self._entries)
+        new, changed, columns = [], [], set()
+        for conversion, before, _ in self._open:
+            after = conversion.model_dump()
+            if before is None:
+                new.append(after)
+            elif different := [name for name, value in after.items() if value != before[name]]:
+                columns.update(different)
+                changed.append(after)
+        await self._update(changed, sorted(columns))
+        new.sort(key=itemgetter("type", "unique_key"))
+        await self._insert(Conversion, new)
+        # Ascending, as lists of what happened at one moment go by the key.
+        ids = sorted(new_id() for _ in self._entries)
+        entries = [{"id": id_, **each} for id_, each in zip(ids, self._entries, strict=True)]
+        await self._insert(ConversionEntry, entries)
         await self._book()
+
+    async def _update(self, changed: list[dict[str, Any]], columns: Sequence[str]) -> None:
+        if changed:
+            statement = update(_CONVERSIONS).where(_CONVERSIONS.c.id == bindparam("its_id"))
+            values: dict[str, Any] = {name: bindparam(f"its_{name}") for name in columns}
+            rows = [{f"its_{name}": row[name] for name in ("id", *columns)} for row in changed]
+            await self._execute(statement.values(values), rows)
 
     async def _book(self) -> None:
         moved: dict[Key, list[int]] = defaultdict(lambda: [0] * len(_SUMS))
-        for conversion, before in self._before:
+        for conversion, _, before in self._open:
             after = booked(conversion)
             for entry, sign in ((before, -1), (after, 1)) if before != after else ():
                 if entry is not None:
@@ -204,13 +227,15 @@ class Books:
             engine = sqlite if self._session.get_bind().dialect.name == "sqlite" else postgresql
             statement: Any = engine.insert(_QUARTERS)
             added = {name: _QUARTERS.c[name] + statement.excluded[name] for name in _SUMS}
-            await self._session.exec(
-                statement.on_conflict_do_update(index_elements=_KEYS, set_=added), params=rows
-            )
+            moving = statement.on_conflict_do_update(index_elements=_KEYS, set_=added)
+            await self._execute(moving, rows)
 
     async def _insert(self, model: type[SQLModel], rows: list[dict[str, Any]]) -> None:
         if rows:
-            await self._session.exec(insert(model), params=rows)
+            await self._execute(insert(model), rows)
+
+    async def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
+        await (await self._session.connection()).execute(statement, rows)
 
     async def _lines(self, *conditions: Any) -> Iterable[Line]:
         chosen = (col(getattr(ConversionEntry, name)) for name in Line._fields)

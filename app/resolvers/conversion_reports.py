@@ -14,12 +14,11 @@ from app.codes import fold
 from app.database import ReadSession
 from app.errors import Refused, UserErrorCode, not_found
 from app.models import (
-    Conversion,
     ConversionSettings,
-    ConversionStatus,
     CreatorCoupon,
     TrackingLink,
 )
+from app.resolvers.books import Name
 from app.resolvers.inputs import Form
 
 LATEST = timedelta(days=90)
@@ -46,6 +45,28 @@ class Report:
     occurred_at: datetime | None = None
 
 
+@dataclass(slots=True)
+class Sale:
+    """What a report says, checked."""
+
+    type: str
+    order_id: str | None
+    is_verified: bool
+    click_ids: list[str]
+    coupon: str | None
+    claimed_link_id: int | None
+    reported_amount: int | None
+    # What it is worth, the program's fixed value if it says nothing.
+    amount: int | None
+    currency: str | None
+    stated_at: datetime | None
+
+    @property
+    def name(self) -> Name:
+        unique = f"c:{max(self.click_ids)}" if self.order_id is None else f"o:{self.order_id}"
+        return self.type, unique
+
+
 async def check(
     session: ReadSession,
     settings: ConversionSettings,
@@ -53,21 +74,19 @@ async def check(
     *,
     is_verified: bool,
     now: datetime,
-) -> list[Conversion | Refused]:
-    """Of each report a new conversion, not judged yet, or why there can be none."""
+) -> list[Sale | Refused]:
+    """What each report says, or why it can't be."""
     checked = [or_refused(partial(_checked, settings, each, is_verified, now)) for each in reports]
-    coupons = {
-        each.coupon.lower() for each in checked if isinstance(each, Conversion) and each.coupon
-    }
+    coupons = {each.coupon.lower() for each in checked if isinstance(each, Sale) and each.coupon}
     codes = {code for each in reports if (code := fold(each.link_code or "")) is not None}
     of_coupons = await _of_coupons(session, settings, coupons)
     of_codes = await _of_codes(session, settings, codes)
-    for place, (report, new) in enumerate(zip(reports, checked, strict=True)):
-        if isinstance(new, Conversion):
-            new.claimed_link_id = of_coupons.get((new.coupon or "").lower())
-            if new.claimed_link_id is None and report.link_code is not None:
-                new.claimed_link_id = of_codes.get(fold(report.link_code))
-                if new.claimed_link_id is None:
+    for place, (report, sale) in enumerate(zip(reports, checked, strict=True)):
+        if isinstance(sale, Sale):
+            sale.claimed_link_id = of_coupons.get((sale.coupon or "").lower())
+            if sale.claimed_link_id is None and report.link_code is not None:
+                sale.claimed_link_id = of_codes.get(fold(report.link_code))
+                if sale.claimed_link_id is None:
                     checked[place] = not_found("tracking link", "link_code")
     return checked
 
@@ -82,7 +101,7 @@ def or_refused(do: Callable[[], Done]) -> Done | Refused:
 
 def _checked(
     settings: ConversionSettings, report: Report, is_verified: bool, now: datetime
-) -> Conversion:
+) -> Sale:
     form = Form()
     type_ = checked_type(form, report.type)
     order_id = checked_id(form, report.order_id, "order_id")
@@ -101,24 +120,17 @@ def _checked(
         amount, currency = settings.fixed_amount, settings.fixed_currency
     else:
         amount = minor
-    return Conversion(
-        program_id=settings.program_id,
+    return Sale(
         type=type_,
-        unique_key=f"o:{order_id}" if order_id is not None else f"c:{max(clicks)}",
         order_id=order_id,
         is_verified=is_verified,
         click_ids=clicks,
         coupon=coupon,
-        window_days=settings.window_days,
-        model=settings.model,
-        precedence=settings.precedence,
-        status=ConversionStatus.UNATTRIBUTED,
+        claimed_link_id=None,
         reported_amount=minor,
         amount=amount,
         currency=currency,
-        occurred_at=now,
         stated_at=stated,
-        created_at=now,
     )
 
 

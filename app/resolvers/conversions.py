@@ -26,11 +26,12 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.auth import Viewer, visible
 from app.database import ReadSession, WriteSession
 from app.errors import Fault, Refused, UserErrorCode, not_found, refuse
+from app.ids import new_id
 from app.models import Conversion, ConversionSettings, ConversionStatus, EntryKind
 from app.resolvers.attribution import SELF_TEST, Facts, facts_of, judge
-from app.resolvers.books import Books
+from app.resolvers.books import Books, Name
 from app.resolvers.change import Change
-from app.resolvers.conversion_reports import Report, check, click_ids
+from app.resolvers.conversion_reports import Report, Sale, check, click_ids
 from app.resolvers.filters import among
 
 CONFLICT = Fault(
@@ -38,6 +39,8 @@ CONFLICT = Fault(
     "This conversion was reported before with other content. The first report stands.",
 )
 SETTLED_AT_ONCE = 200
+_CLAIMS = ("click_ids", "coupon", "claimed_link_id")
+_SAID = (*_CLAIMS, "is_verified", "reported_amount", "amount", "currency", "stated_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,15 @@ async def record_all(
     checked = await check(
         change.session, settings, reports, is_verified=is_verified, now=change.now
     )
-    news = [new for new in checked if isinstance(new, Conversion)]
+    sales = [sale for sale in checked if isinstance(sale, Sale)]
     books = Books(change.session)
-    known = await books.find(settings.program_id, ((new.type, new.unique_key) for new in news))
+    known = await books.find(settings.program_id, (sale.name for sale in sales))
     await books.read_ledgers(
         row for row in known if row.status is ConversionStatus.AWAITED or not row.is_verified
     )
-    intake = _Intake(change, books, await facts_of(change.session, [*news, *known]))
-    done = [new if isinstance(new, Refused) else intake.take(new) for new in checked]
+    facts = await facts_of(change.session, [*sales, *known])
+    intake = _Intake(change, settings, books, facts)
+    done = [sale if isinstance(sale, Refused) else intake.take(sale) for sale in checked]
     await books.close()
     conflicts = [
         (each.conversion.id, _said(report))
@@ -139,21 +143,46 @@ def due(now: datetime) -> SelectOfScalar[Conversion]:
     return select(Conversion).where(col(Conversion.look_at) <= now)
 
 
+def awaited(
+    settings: ConversionSettings, name: Name, order_id: str | None, *, now: datetime
+) -> Conversion:
+    """A conversion whose sale has not been reported yet: in nobody's numbers."""
+    type_, unique_key = name
+    return Conversion(
+        # Given, though they have defaults: to make one, pydantic inspects its factory each time.
+        id=new_id(),
+        click_ids=[],
+        program_id=settings.program_id,
+        type=type_,
+        unique_key=unique_key,
+        order_id=order_id,
+        is_verified=True,
+        window_days=settings.window_days,
+        model=settings.model,
+        precedence=settings.precedence,
+        status=ConversionStatus.AWAITED,
+        reason="awaits_sale",
+        occurred_at=now,
+        created_at=now,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Intake:
     """Decides what comes of reports, with all before it that there is to know."""
 
     change: Change
+    settings: ConversionSettings
     books: Books
     facts: Facts
 
-    def take(self, new: Conversion) -> Recorded:
-        first = self.books.get((new.type, new.unique_key))
+    def take(self, new: Sale) -> Recorded:
+        first = self.books.get(new.name)
         if first is None:
-            self._judge(new)
-            self.books.add(new)
-            self._sold(new)
-            return Recorded(new)
+            first = awaited(self.settings, new.name, new.order_id, now=self.change.now)
+            self._arrive(first, new)
+            self.books.add(first)
+            return Recorded(first)
         if first.status is ConversionStatus.AWAITED:
             self._arrive(first, new)
             return Recorded(first)
@@ -162,19 +191,20 @@ class _Intake:
             self._confirm(first, new)
             return Recorded(first, is_duplicate=True)
         if not is_conflict and not _claims(first) and _claims(new):
-            _copy(first, new, "click_ids", "coupon", "claimed_link_id")
+            _copy(first, new, *_CLAIMS)
             self._judge(first)
         return Recorded(first, is_duplicate=True, is_conflict=is_conflict)
 
-    def _arrive(self, awaited: Conversion, sale: Conversion) -> None:
-        """The sale of a refund that came before it."""
-        kept = {"id", "refunded", "unique_key", "order_id", "program_id", "type"}
-        _copy(awaited, sale, *(name for name in Conversion.model_fields if name not in kept))
+    def _arrive(self, awaited: Conversion, sale: Sale) -> None:
+        """A sale that is heard of for the first time, though maybe not of its refunds."""
+        _copy(awaited, sale, *_SAID)
+        _copy(awaited, self.settings, "window_days", "model", "precedence")
+        awaited.created_at = self.change.now
         self._judge(awaited)
         awaited.refunded = self.books.refunds_of(awaited)
-        self._sold(awaited)
+        self.books.enter(self.change, awaited, EntryKind.SALE, awaited.amount, awaited.currency)
 
-    def _confirm(self, first: Conversion, new: Conversion) -> None:
+    def _confirm(self, first: Conversion, new: Sale) -> None:
         """A report with a key, of what only a page had said: its word stands.
 
         Unless somebody has corrected the worth since. They knew of it what no report says, so that
@@ -197,18 +227,15 @@ class _Intake:
         if new.stated_at is not None:
             first.stated_at = new.stated_at
         if _claims(new):
-            _copy(first, new, "click_ids", "coupon", "claimed_link_id")
+            _copy(first, new, *_CLAIMS)
         first.refunded = self.books.refunds_of(first)
         self._judge(first)
 
     def _judge(self, conversion: Conversion) -> None:
         judge(conversion, self.facts, now=self.change.now)
 
-    def _sold(self, sale: Conversion) -> None:
-        self.books.enter(self.change, sale, EntryKind.SALE, sale.amount, sale.currency)
 
-
-def _contradicts(first: Conversion, again: Conversion) -> bool:
+def _contradicts(first: Conversion, again: Sale) -> bool:
     """Whether two reports of one conversion can't both be true."""
     if first.reported_amount != again.reported_amount:
         return True
@@ -218,13 +245,13 @@ def _contradicts(first: Conversion, again: Conversion) -> bool:
     return bool(said and repeated) and said != repeated
 
 
-def _claims(conversion: Conversion) -> tuple[Any, ...]:
+def _claims(conversion: Conversion | Sale) -> tuple[Any, ...]:
     """What it says it is due to; empty when it says nothing."""
     claims = (frozenset(conversion.click_ids), conversion.coupon, conversion.claimed_link_id)
     return claims if any(claims) else ()
 
 
-def _copy(to: Conversion, source: Conversion, *names: str) -> None:
+def _copy(to: Conversion, source: Conversion | Sale | ConversionSettings, *names: str) -> None:
     for name in names:
         setattr(to, name, getattr(source, name))
 

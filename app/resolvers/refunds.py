@@ -22,7 +22,7 @@ from app.resolvers.conversion_reports import (
     checked_type,
     or_refused,
 )
-from app.resolvers.conversions import tracking
+from app.resolvers.conversions import awaited, tracking
 from app.resolvers.inputs import Form
 
 
@@ -162,23 +162,9 @@ def _name(asked: Refund) -> Name:
 
 
 def _awaited(settings: ConversionSettings, asked: Refund, now: datetime) -> Conversion:
-    """A conversion whose sale has not been reported yet."""
     form = Form()
     currency = checked_currency(form, settings, asked.currency)
     form.check()
-    type_, unique_key = _name(asked)
-    return Conversion(
-        program_id=settings.program_id,
-        type=type_,
-        unique_key=unique_key,
-        order_id=asked.order_id,
-        is_verified=True,
-        window_days=settings.window_days,
-        model=settings.model,
-        precedence=settings.precedence,
-        status=ConversionStatus.AWAITED,
-        reason="awaits_sale",
-        currency=currency,
-        occurred_at=now,
-        created_at=now,
-    )
+    conversion = awaited(settings, _name(asked), asked.order_id, now=now)
+    conversion.currency = currency
+    return conversion
