@@ -109,9 +109,9 @@ def refunded(made: Made | Refused) -> Answer:
     return 200, {"conversion": _said(row), "duplicate": is_duplicate}
 
 
-def refused(refused: Refused) -> Answer:
-    errors = [_error(fault) for fault in refused.faults]
-    return _status(refused.faults[0].code), {"errors": errors}
+def refused(refusal: Refused) -> Answer:
+    errors = [_error(fault) for fault in refusal.faults]
+    return _status(refusal.faults[0].code), {"errors": errors}
 
 
 def _said(row: Conversion) -> dict[str, Any]:
