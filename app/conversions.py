@@ -2,7 +2,7 @@
 
 DESIGN
 ------
-Whoever reports, `app.resolvers.conversions.record` decides. What differs is how far they are
+Whoever reports, `app.resolvers.conversions.record_all` decides. What differs is how far they are
 believed. A shop's server signs the raw bytes of its report, or sends an API key: verified. A
 page can keep no secret, so whatever comes by the pixel is unverified, and the pixel answers
 the same 43 bytes whatever came of it: it can't be asked what exists.
@@ -18,35 +18,40 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import orjson
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app import shop_reports
 from app.auth import Permission, Viewer
 from app.clicks.addresses import MissBudget
 from app.database import Database, is_a_race
-from app.errors import Fault, Refused, UserErrorCode
-from app.ids import decode, encode
-from app.models import Conversion, ConversionStatus, Role
-from app.money import text
+from app.errors import Refused
+from app.ids import decode
+from app.models import Role
 from app.resolvers import conversions
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report, or_refused
 from app.resolvers.conversion_settings import SECRETS_MAX, live_secrets
+from app.resolvers.inputs import size
+from app.resolvers.refunds import Refund, refund_all
+from app.shop_reports import Answer
 
 log = logging.getLogger(__name__)
 
 TOLERANCE_S = 300
-BODY_MAX = 16 * 1024
+BODY_MAX = 256 * 1024
 BODY_S = 10
+LIST_MAX = 1_000
 REPORTS_PER_MINUTE = 6_000
 ATTEMPTS = 5
 SETTLE_S = 1.0
@@ -103,38 +108,30 @@ class Conversions:
                 await self._task
 
     async def report(self, request: Request) -> Response:
-        """POST /conversions: a shop's server reports a sale."""
+        """POST /conversions: a shop's server reports a sale, or a list of them."""
 
-        async def write(change: Change, program_id: int | None, body: dict[str, Any]) -> Response:
-            done = await conversions.record(change, program_id, _report(body), is_verified=True)
-            answer: dict[str, Any] = {
-                "conversion": _said(done.conversion),
-                "duplicate": done.is_duplicate,
-            }
-            if done.is_conflict:
-                answer["errors"] = [_error(conversions.CONFLICT)]
-            return JSONResponse(answer, 409 if done.is_conflict else 200)
+        async def write(change: Change, program_id: int | None, bodies: list[Any]) -> list[Answer]:
+            reports = [or_refused(partial(shop_reports.report, body)) for body in bodies]
+            good = [each for each in reports if isinstance(each, Report)]
+            done = iter(await conversions.record_all(change, program_id, good, is_verified=True))
+            return [
+                shop_reports.recorded(each if isinstance(each, Refused) else next(done))
+                for each in reports
+            ]
 
         return await self._keyed(request, write)
 
     async def refund(self, request: Request) -> Response:
-        """POST /conversions/refunds: a shop's server takes a sale back, or a part of it."""
+        """POST /conversions/refunds: a shop's server takes sales back, or parts of them."""
 
-        async def write(change: Change, program_id: int | None, body: dict[str, Any]) -> Response:
-            fields = _fields(
-                body, "orderId", "type", "amount", "currency", "reason", "idempotencyKey"
-            )
-            row, is_duplicate = await conversions.refund(
-                change,
-                program_id=program_id,
-                type=fields.get("type") or "purchase",
-                order_id=fields.get("orderId") or "",
-                amount=fields.get("amount"),
-                currency=fields.get("currency"),
-                reason=fields.get("reason"),
-                idempotency_key=fields.get("idempotencyKey"),
-            )
-            return JSONResponse({"conversion": _said(row), "duplicate": is_duplicate})
+        async def write(change: Change, program_id: int | None, bodies: list[Any]) -> list[Answer]:
+            refunds = [or_refused(partial(shop_reports.refund, body)) for body in bodies]
+            good = [each for each in refunds if isinstance(each, Refund)]
+            made = iter(await refund_all(change, program_id, good))
+            return [
+                shop_reports.refunded(each if isinstance(each, Refused) else next(made))
+                for each in refunds
+            ]
 
         return await self._keyed(request, write)
 
@@ -178,7 +175,7 @@ class Conversions:
         if program_id is None or not self._is_within_budget(b"page", program_id):
             return
         viewer = Viewer(Role.CONVERSIONS, program_id)
-        report = conversions.Report(
+        report = Report(
             type=query.get("type") or "purchase",
             order_id=query.get("orderId"),
             click_ids=tuple(query.get("clickIds", "").split(".")),
@@ -198,7 +195,7 @@ class Conversions:
     async def _keyed(
         self,
         request: Request,
-        write: Callable[[Change, int | None, dict[str, Any]], Awaitable[Response]],
+        write: Callable[[Change, int | None, list[Any]], Awaitable[list[Answer]]],
     ) -> Response:
         raw = await _body(request)
         if isinstance(raw, Response):
@@ -208,16 +205,25 @@ class Conversions:
         viewer = await self._viewer(request, program_id, raw)
         if viewer is None:
             return _refusal(401, "UNAUTHENTICATED", "The signature or the key is not valid.")
-        if not self._is_within_budget(b"keyed", viewer.program_id or program_id or 0):
+        body = shop_reports.read(raw)
+        bodies = body if isinstance(body, list) else [body]
+        if not self._is_within_budget(
+            b"keyed", viewer.program_id or program_id or 0, reports=max(len(bodies), 1)
+        ):
             return _refusal(429, "RATE_LIMITED", f"{REPORTS_PER_MINUTE} reports a minute at most.")
-        body = _object(raw)
         if body is None:
-            return _refusal(400, "INVALID", "The body is not a JSON object.")
+            return _refusal(400, "INVALID", "The body is not a JSON object, or a list of them.")
         try:
-            return await self._write(viewer, lambda change: write(change, program_id, body))
+            size(bodies, LIST_MAX)
+            answers = await self._write(viewer, lambda change: write(change, program_id, bodies))
         except Refused as refused:
-            errors = [_error(fault) for fault in refused.faults]
-            return JSONResponse({"errors": errors}, _status(refused.faults[0].code))
+            answers = [shop_reports.refused(refused)]
+        else:
+            if isinstance(body, list):
+                results = [{"status": status, **answer} for status, answer in answers]
+                return JSONResponse({"results": results})
+        status, answer = answers[0]
+        return JSONResponse(answer, status)
 
     async def _viewer(self, request: Request, program_id: int | None, raw: bytes) -> Viewer | None:
         """Whoever reports, if they may: by their key, or by the program's secret."""
@@ -243,8 +249,8 @@ class Conversions:
                     raise
         raise AssertionError
 
-    def _is_within_budget(self, way: bytes, program_id: int) -> bool:
-        return self._budget.spend(way + program_id.to_bytes(8), time.monotonic())
+    def _is_within_budget(self, way: bytes, program_id: int, *, reports: int = 1) -> bool:
+        return self._budget.spend(way + program_id.to_bytes(8), time.monotonic(), misses=reports)
 
 
 def sign(raw: bytes, secret: str, *, at_s: int) -> str:
@@ -278,13 +284,13 @@ def _digest(secret: str, at: str, raw: bytes) -> str:
 
 async def _body(request: Request) -> bytes | Response:
     """The body as it was sent, or the refusal of one that is too long or too slow."""
-    raw = b""
+    raw = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             async for piece in request.stream():
                 raw += piece
                 if len(raw) > BODY_MAX:
-                    message = f"A report has {BODY_MAX} bytes at most."
+                    message = f"A body has {BODY_MAX} bytes at most."
                     return _refusal(413, "TOO_LARGE", message)
     except TimeoutError:
         refusal = _refusal(408, "TOO_SLOW", f"The report did not arrive within {BODY_S} s.")
@@ -292,69 +298,7 @@ async def _body(request: Request) -> bytes | Response:
         return refusal
     except ClientDisconnect:
         return _refusal(400, "INVALID", "The report did not arrive whole.")  # nobody reads it
-    return raw
-
-
-def _object(raw: bytes) -> dict[str, Any] | None:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _report(body: dict[str, Any]) -> conversions.Report:
-    fields = _fields(
-        body,
-        "type",
-        "orderId",
-        "clickId",
-        "coupon",
-        "linkCode",
-        "currency",
-        "occurredAt",
-        others=("clickIds", "amount"),
-    )
-    click_ids = body.get("clickIds") or []
-    if not isinstance(click_ids, list) or not all(isinstance(id_, str) for id_ in click_ids):
-        raise _wrong("clickIds", "This is a list of texts.")
-    return conversions.Report(
-        type=fields.get("type") or "purchase",
-        order_id=fields.get("orderId"),
-        click_ids=(*click_ids, fields.get("clickId") or ""),
-        coupon=fields.get("coupon"),
-        link_code=fields.get("linkCode"),
-        amount=body.get("amount"),
-        currency=fields.get("currency"),
-        occurred_at=_instant(fields.get("occurredAt")),
-    )
-
-
-def _fields(
-    body: Mapping[str, Any], *names: str, others: tuple[str, ...] = ()
-) -> dict[str, str | None]:
-    """The fields that are texts. A name that is not known is a mistake, not to be passed over."""
-    for name in body:
-        if name not in names and name not in others:
-            raise Refused(Fault(UserErrorCode.INVALID, f"There is no field {name[:64]!r}."))
-    for name in names:
-        if not isinstance(body.get(name), str | None):
-            raise _wrong(name, "This is a text.")
-    return {name: body.get(name) for name in names}
-
-
-def _wrong(name: str, message: str) -> Refused:
-    return Refused(Fault(UserErrorCode.INVALID, message, (name,)))
-
-
-def _instant(value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    with contextlib.suppress(ValueError, OverflowError):
-        instant = datetime.fromisoformat(value)
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    raise _wrong("occurredAt", "This is a time with its offset, like 2026-01-31T09:00:00Z.")
+    return bytes(raw)
 
 
 def _is_of(page: str | None, sites: list[str]) -> bool:
@@ -365,38 +309,5 @@ def _is_of(page: str | None, sites: list[str]) -> bool:
     return any(host == site or host.endswith(f".{site}") for site in sites)
 
 
-def _said(row: Conversion) -> dict[str, Any]:
-    is_awaited = row.status is ConversionStatus.AWAITED
-    worth = None if row.amount is None or row.currency is None else text(row.amount, row.currency)
-    refunded = text(row.refunded, row.currency) if row.currency is not None else None
-    return {
-        "id": encode("cnv", row.id),
-        "status": row.status,
-        "type": row.type,
-        "orderId": row.order_id,
-        "amount": worth,
-        "refunded": refunded,
-        "currency": row.currency,
-        "occurredAt": None if is_awaited else row.occurred_at.isoformat(),
-    }
-
-
 def _refusal(status: int, code: str, message: str) -> Response:
     return JSONResponse({"errors": [{"code": code, "message": message}]}, status)
-
-
-def _error(fault: Fault) -> dict[str, str]:
-    error = {"code": str(fault.code), "message": fault.message}
-    if fault.path:
-        first, *rest = fault.path[-1].split("_")
-        error["field"] = first + "".join(word.title() for word in rest)
-    return error
-
-
-def _status(code: UserErrorCode) -> int:
-    known = {
-        UserErrorCode.NOT_FOUND: 404,
-        UserErrorCode.CONFLICT: 409,
-        UserErrorCode.FORBIDDEN: 403,
-    }
-    return known.get(code, 422)

@@ -14,9 +14,10 @@ from app.auth import OPERATOR, Viewer
 from app.database import Database
 from app.models import ConversionSettings, Role, TrackingLink
 from app.money import text
-from app.resolvers import conversions, earnings, stats
+from app.resolvers import conversions, earnings, refunds, stats
 from app.resolvers.breakdowns import Dimension, Split
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report
 from app.resolvers.earnings import NOTHING, Earned, Revenue
 from app.resolvers.stats import Granularity, Period, Scope
 from tests.reports import CHANGES, PROGRAM, ZONES, add_hits, add_program, dice_of
@@ -65,7 +66,7 @@ async def add_sales(
         for number, sale in enumerate(sales):
             change = Change(session, OPERATOR, sale.at, check_destination=str)
             worth = text(sale.amount, sale.currency) if sale.currency else None
-            report = conversions.Report(
+            report = Report(
                 order_id=str(number),
                 link_code=sale.link.code,
                 amount=worth,
@@ -73,13 +74,12 @@ async def add_sales(
             )
             done = await conversions.record(change, PROGRAM, report, is_verified=sale.is_verified)
             if sale.refunded and sale.currency:
-                await conversions.refund(
-                    change,
-                    key=done.conversion.id,
+                asked = refunds.Refund(
                     amount=text(sale.refunded, sale.currency),
                     reason="Returned",
                     idempotency_key=str(number),
                 )
+                await refunds.refund(change, done.conversion.id, asked)
     return sales
 
 

@@ -97,7 +97,7 @@ class MissBudget:
         self._young: dict[bytes, list[float]] = {}
         self._old: dict[bytes, list[float]] = {}
 
-    def spend(self, address: bytes, now_s: float) -> bool:
+    def spend(self, address: bytes, now_s: float, *, misses: int = 1) -> bool:
         """Count a miss. False: the minute's budget of this address is spent."""
         entry = self._young.get(address)
         if entry is None:
@@ -107,5 +107,5 @@ class MissBudget:
             self._young[address] = entry
         if now_s - entry[0] >= 60:  # noqa: PLR2004 - a minute
             entry[0], entry[1] = now_s, 0
-        entry[1] += 1
+        entry[1] += misses
         return entry[1] <= self.per_minute

@@ -15,7 +15,9 @@ age has doubled, so that thousands of invented ids cost next to nothing.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
+import sqlalchemy
 from sqlmodel import col, select
 
 from app.database import ReadSession
@@ -63,26 +65,42 @@ class Facts:
     campaigns: dict[int, int]
 
 
-async def facts_of(session: ReadSession, conversions: Iterable[Conversion]) -> Facts:
+class Claiming(Protocol):
+    """A conversion, or a report of one."""
+
+    click_ids: list[str]
+    claimed_link_id: int | None
+
+
+async def facts_of(session: ReadSession, conversions: Iterable[Claiming]) -> Facts:
     click_ids = {bytes.fromhex(id_) for each in conversions for id_ in each.click_ids}
     link_ids = {each.claimed_link_id for each in conversions if each.claimed_link_id is not None}
     clicks: dict[str, Followed] = {}
     campaigns: dict[int, int] = {}
     if click_ids:
-        found = await session.exec(
-            select(Click, TrackingLink)
+        find = (
+            sqlalchemy.select(
+                col(Click.id),
+                col(Click.at_ms),
+                col(Click.verdict),
+                col(Click.reason),
+                col(TrackingLink.program_id),
+                col(TrackingLink.campaign_id),
+                col(TrackingLink.id),
+            )
             .join(TrackingLink, col(Click.link_id) == col(TrackingLink.id))
             .where(col(Click.id).in_(click_ids))
         )
-        for click, link in found.all():
-            clicks[click.id.hex()] = Followed(
-                click.id,
-                link.program_id,
-                link.campaign_id,
-                link.id,
-                datetime.fromtimestamp(click.at_ms / 1000, UTC),
-                click.verdict is Verdict.COUNTED or click.reason == DUPLICATE,
-                click.verdict is Verdict.TEST,
+        found = (await (await session.connection()).execute(find)).all()
+        for id_, at_ms, verdict, reason, program_id, campaign_id, link_id in found:
+            clicks[id_.hex()] = Followed(
+                id_,
+                program_id,
+                campaign_id,
+                link_id,
+                datetime.fromtimestamp(at_ms / 1000, UTC),
+                verdict is Verdict.COUNTED or reason == DUPLICATE,
+                verdict is Verdict.TEST,
             )
     if link_ids:
         owners = await session.exec(

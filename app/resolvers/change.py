@@ -55,6 +55,16 @@ class Change:
         self, action: str, subject_type: str, program_id: int, changes: Mapping[int, Any]
     ) -> None:
         """One audit entry for each subject: its key, and what of it is new."""
+        await self.record_each(action, subject_type, program_id, changes.items())
+
+    async def record_each(
+        self,
+        action: str,
+        subject_type: str,
+        program_id: int,
+        changes: Iterable[tuple[int, Mapping[str, Any]]],
+    ) -> None:
+        """As `record`, of subjects that may come several times."""
         await self.insert(
             AuditEntry,
             (
@@ -68,7 +78,7 @@ class Change:
                     "subject_id": subject_id,
                     "changes": {name: _plain(value) for name, value in new.items()},
                 }
-                for subject_id, new in changes.items()
+                for subject_id, new in changes
             ),
         )
 

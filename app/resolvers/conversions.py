@@ -1,4 +1,4 @@
-"""Conversions: every way in ends here, in `record`.
+"""Conversions: every report ends here, in `record_all`, and one alone is a list of one.
 
 DESIGN
 ------
@@ -15,59 +15,32 @@ A refund may come before its sale. It waits on a row of status AWAITED, in nobod
 which the sale then fills.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app import money
 from app.auth import Viewer, visible
-from app.codes import fold
 from app.database import ReadSession, WriteSession
-from app.errors import Fault, UserErrorCode, not_found, refuse
-from app.models import (
-    Conversion,
-    ConversionSettings,
-    ConversionStatus,
-    CreatorCoupon,
-    EntryKind,
-    TrackingLink,
-)
-from app.resolvers import ledger
-from app.resolvers.attribution import SELF_TEST, facts_of, judge
+from app.errors import Fault, Refused, UserErrorCode, not_found, refuse
+from app.ids import new_id
+from app.models import Conversion, ConversionSettings, ConversionStatus, EntryKind
+from app.resolvers.attribution import SELF_TEST, Facts, facts_of, judge
+from app.resolvers.books import Books, Name
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report, Sale, check, click_ids
 from app.resolvers.filters import among
-from app.resolvers.inputs import Form
 
-LATEST = timedelta(days=90)
 CONFLICT = Fault(
     UserErrorCode.CONFLICT,
     "This conversion was reported before with other content. The first report stands.",
 )
-CLICKS_MAX = 10
 SETTLED_AT_ONCE = 200
-_CLICK_ID = re.compile(r"[0-9a-f]{32}")
-_TYPE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A conversion as somebody reports it, unchecked."""
-
-    type: str = "purchase"
-    order_id: str | None = None
-    # Those that the shop has kept of this buyer, in any order.
-    click_ids: tuple[str, ...] = ()
-    coupon: str | None = None
-    # The code of a tracking link, for shops that know nothing better.
-    link_code: str | None = None
-    amount: object = None
-    currency: object = None
-    occurred_at: datetime | None = None
+_CLAIMS = ("click_ids", "coupon", "claimed_link_id")
+_SAID = (*_CLAIMS, "is_verified", "reported_amount", "amount", "currency", "stated_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +56,41 @@ async def record(
     change: Change, program_id: int | None, report: Report, *, is_verified: bool
 ) -> Recorded:
     """Keep a conversion, once. ``is_verified``: its reporter has a key or a secret."""
+    (done,) = await record_all(change, program_id, [report], is_verified=is_verified)
+    if isinstance(done, Refused):
+        raise done
+    return done
+
+
+async def record_all(
+    change: Change, program_id: int | None, reports: Sequence[Report], *, is_verified: bool
+) -> list[Recorded | Refused]:
+    """Keep conversions, each once, as though each report had come alone, in this order.
+
+    It costs as many statements for hundreds of reports as for one. What is refused costs the
+    others nothing.
+    """
     settings = await tracking(change.session, change.viewer, program_id)
-    new = await _checked(change, settings, report)
-    new.is_verified = is_verified
-    judge(new, await facts_of(change.session, [new]), now=change.now)
-    inserted = (
-        ledger.insert_into(change.session, "conversion")
-        .values(new.model_dump())
-        .on_conflict_do_nothing()
-        .returning(col(Conversion.id))
+    checked = await check(
+        change.session, settings, reports, is_verified=is_verified, now=change.now
     )
-    if (await change.session.exec(inserted)).one_or_none() is not None:
-        await ledger.enter(change, new, EntryKind.SALE, new.amount, new.currency)
-        await ledger.book(change.session, None, ledger.booked(new))
-        return Recorded(new)
-    first = await _same(change, new)
-    if first.status is ConversionStatus.AWAITED:
-        await _arrive(change, first, new)
-        return Recorded(first)
-    is_conflict = (is_verified or not first.is_verified) and _contradicts(first, new)
-    if is_verified and not first.is_verified:
-        await _confirm(change, first, new)
-        return Recorded(first, is_duplicate=True)
-    if is_conflict and is_verified:
-        said = {"amount": report.amount, "currency": report.currency, "clicks": new.click_ids}
-        await change.record("conflictingConversion", "cnv", first.program_id, {first.id: said})
-    elif not is_conflict and not _claims(first) and _claims(new):
-        before = ledger.booked(first)
-        _copy(first, new, "click_ids", "coupon", "claimed_link_id")
-        await _judge_anew(change, first, before)
-    return Recorded(first, is_duplicate=True, is_conflict=is_conflict)
+    sales = [sale for sale in checked if isinstance(sale, Sale)]
+    books = Books(change.session)
+    known = await books.find(settings.program_id, (sale.name for sale in sales))
+    await books.read_ledgers(
+        row for row in known if row.status is ConversionStatus.AWAITED or not row.is_verified
+    )
+    facts = await facts_of(change.session, [*sales, *known])
+    intake = _Intake(change, settings, books, facts)
+    done = [sale if isinstance(sale, Refused) else intake.take(sale) for sale in checked]
+    await books.close()
+    conflicts = [
+        (each.conversion.id, _said(report))
+        for report, each in zip(reports, done, strict=True)
+        if isinstance(each, Recorded) and each.is_conflict and is_verified
+    ]
+    await change.record_each("conflictingConversion", "cnv", settings.program_id, conflicts)
+    return done
 
 
 async def tracking(
@@ -151,11 +129,12 @@ async def settle(session: WriteSession, *, now: datetime, limit: int = SETTLED_A
     ).all()
     if not waiting:
         return 0
+    books = Books(session)
+    books.take(waiting)
     facts = await facts_of(session, waiting)
     for conversion in waiting:
-        before = ledger.booked(conversion)
         judge(conversion, facts, now=now)
-        await ledger.book(session, before, ledger.booked(conversion))
+    await books.close()
     return len(waiting)
 
 
@@ -164,113 +143,99 @@ def due(now: datetime) -> SelectOfScalar[Conversion]:
     return select(Conversion).where(col(Conversion.look_at) <= now)
 
 
-async def refund(
-    change: Change,
-    *,
-    key: int | None = None,
-    program_id: int | None = None,
-    type: str = "purchase",
-    order_id: str | None = None,
-    amount: str | None = None,
-    currency: str | None = None,
-    reason: str | None,
-    idempotency_key: str | None,
-) -> tuple[Conversion, bool]:
-    """Refund a conversion by its key, or by its order, which may not have been reported yet.
-
-    Returns the conversion, and whether the same refund had been made before.
-    """
-    if key is not None or order_id is None:
-        conversion = await ledger.locked(change, key)
-    else:
-        conversion = await _of_order(change, program_id, type, order_id, currency)
-    if currency is not None and currency != conversion.currency:
-        message = f"The conversion's currency is {conversion.currency}."
-        raise refuse(UserErrorCode.INVALID, message, "currency")
-    was_made = await ledger.refund(
-        change, conversion, amount=amount, reason=reason, idempotency_key=idempotency_key
-    )
-    return conversion, was_made
-
-
-async def _of_order(
-    change: Change, program_id: int | None, type_: str, order_id: str, currency: str | None
+def awaited(
+    settings: ConversionSettings, name: Name, order_id: str | None, *, now: datetime
 ) -> Conversion:
-    """The conversion of this order, locked; one that awaits its sale if there is none."""
-    settings = await tracking(change.session, change.viewer, program_id)
-    form = Form()
-    order = ledger.checked_id(form, order_id, "order_id")
-    kind = _checked_type(form, type_)
-    form.check()
-    row = Conversion(
+    """A conversion whose sale has not been reported yet: in nobody's numbers."""
+    type_, unique_key = name
+    return Conversion(
+        # Given, though they have defaults: to make one, pydantic inspects its factory each time.
+        id=new_id(),
+        click_ids=[],
         program_id=settings.program_id,
-        type=kind,
-        unique_key=f"o:{order}",
-        order_id=order,
+        type=type_,
+        unique_key=unique_key,
+        order_id=order_id,
         is_verified=True,
         window_days=settings.window_days,
         model=settings.model,
         precedence=settings.precedence,
         status=ConversionStatus.AWAITED,
         reason="awaits_sale",
-        occurred_at=change.now,
-        created_at=change.now,
+        occurred_at=now,
+        created_at=now,
     )
-    if (found := await _find(change, row)) is not None:
-        return found
-    row.currency = _checked_currency(form, settings, currency)
-    form.check()
-    inserted = ledger.insert_into(change.session, "conversion").values(row.model_dump())
-    await change.session.exec(inserted.on_conflict_do_nothing())
-    return await _same(change, row)
 
 
-async def _arrive(change: Change, awaited: Conversion, sale: Conversion) -> None:
-    """The sale of a refund that came before it."""
-    kept = {"id", "refunded", "unique_key", "order_id", "program_id", "type"}
-    _copy(awaited, sale, *(name for name in Conversion.model_fields if name not in kept))
-    awaited.refunded = await ledger.refunds_of(change.session, awaited)
-    await ledger.enter(change, awaited, EntryKind.SALE, awaited.amount, awaited.currency)
-    await ledger.book(change.session, None, ledger.booked(awaited))
+@dataclass(frozen=True, slots=True)
+class _Intake:
+    """Decides what comes of reports, with all before it that there is to know."""
+
+    change: Change
+    settings: ConversionSettings
+    books: Books
+    facts: Facts
+
+    def take(self, new: Sale) -> Recorded:
+        first = self.books.get(new.name)
+        if first is None:
+            first = awaited(self.settings, new.name, new.order_id, now=self.change.now)
+            self._arrive(first, new)
+            self.books.add(first)
+            return Recorded(first)
+        if first.status is ConversionStatus.AWAITED:
+            self._arrive(first, new)
+            return Recorded(first)
+        is_conflict = (new.is_verified or not first.is_verified) and _contradicts(first, new)
+        if new.is_verified and not first.is_verified:
+            self._confirm(first, new)
+            return Recorded(first, is_duplicate=True)
+        if not is_conflict and not _claims(first) and _claims(new):
+            _copy(first, new, *_CLAIMS)
+            self._judge(first)
+        return Recorded(first, is_duplicate=True, is_conflict=is_conflict)
+
+    def _arrive(self, awaited: Conversion, sale: Sale) -> None:
+        """A sale that is heard of for the first time, though maybe not of its refunds."""
+        _copy(awaited, sale, *_SAID)
+        _copy(awaited, self.settings, "window_days", "model", "precedence")
+        awaited.created_at = self.change.now
+        self._judge(awaited)
+        awaited.refunded = self.books.refunds_of(awaited)
+        self.books.enter(self.change, awaited, EntryKind.SALE, awaited.amount, awaited.currency)
+
+    def _confirm(self, first: Conversion, new: Sale) -> None:
+        """A report with a key, of what only a page had said: its word stands.
+
+        Unless somebody has corrected the worth since. They knew of it what no report says, so that
+        it does not matter which of the two comes first.
+        """
+        first.is_verified = True
+        first.reported_amount = new.reported_amount
+        is_corrected = first.currency == new.currency and self.books.is_corrected(first)
+        if not is_corrected and (first.amount, first.currency) != (new.amount, new.currency):
+            why = "Confirmed with another worth."
+            for amount, currency in (
+                (-(first.amount or 0), first.currency),
+                (new.amount or 0, new.currency),
+            ):
+                if currency is not None:
+                    self.books.enter(
+                        self.change, first, EntryKind.CORRECTION, amount, currency, reason=why
+                    )
+            _copy(first, new, "amount", "currency")
+        if new.stated_at is not None:
+            first.stated_at = new.stated_at
+        if _claims(new):
+            _copy(first, new, *_CLAIMS)
+        first.refunded = self.books.refunds_of(first)
+        self._judge(first)
+
+    def _judge(self, conversion: Conversion) -> None:
+        judge(conversion, self.facts, now=self.change.now)
 
 
-async def _confirm(change: Change, first: Conversion, new: Conversion) -> None:
-    """A report with a key, of what only a page had said: its word stands.
-
-    Unless somebody has corrected the worth since. They knew of it what no report says, so that it
-    does not matter which of the two comes first.
-    """
-    before = ledger.booked(first)
-    first.is_verified = True
-    first.reported_amount = new.reported_amount
-    is_corrected = first.currency == new.currency and await ledger.is_corrected(
-        change.session, first
-    )
-    if not is_corrected and (first.amount, first.currency) != (new.amount, new.currency):
-        why = "Confirmed with another worth."
-        for amount, currency in (
-            (-(first.amount or 0), first.currency),
-            (new.amount or 0, new.currency),
-        ):
-            if currency is not None:
-                await ledger.enter(
-                    change, first, EntryKind.CORRECTION, amount, currency, reason=why
-                )
-        _copy(first, new, "amount", "currency")
-    if new.stated_at is not None:
-        first.stated_at = new.stated_at
-    if _claims(new):
-        _copy(first, new, "click_ids", "coupon", "claimed_link_id")
-    first.refunded = await ledger.refunds_of(change.session, first)
-    await _judge_anew(change, first, before)
-
-
-async def _judge_anew(change: Change, conversion: Conversion, before: Any) -> None:
-    judge(conversion, await facts_of(change.session, [conversion]), now=change.now)
-    await ledger.book(change.session, before, ledger.booked(conversion))
-
-
-def _contradicts(first: Conversion, again: Conversion) -> bool:
+def _contradicts(first: Conversion, again: Sale) -> bool:
     """Whether two reports of one conversion can't both be true."""
     if first.reported_amount != again.reported_amount:
         return True
@@ -280,147 +245,23 @@ def _contradicts(first: Conversion, again: Conversion) -> bool:
     return bool(said and repeated) and said != repeated
 
 
-def _claims(conversion: Conversion) -> tuple[Any, ...]:
+def _claims(conversion: Conversion | Sale) -> tuple[Any, ...]:
     """What it says it is due to; empty when it says nothing."""
     claims = (frozenset(conversion.click_ids), conversion.coupon, conversion.claimed_link_id)
     return claims if any(claims) else ()
 
 
-def _copy(to: Conversion, source: Conversion, *names: str) -> None:
+def _copy(to: Conversion, source: Conversion | Sale | ConversionSettings, *names: str) -> None:
     for name in names:
         setattr(to, name, getattr(source, name))
 
 
-async def _find(change: Change, like: Conversion) -> Conversion | None:
-    return (
-        await change.session.exec(
-            select(Conversion)
-            .where(
-                Conversion.program_id == like.program_id,
-                Conversion.type == like.type,
-                Conversion.unique_key == like.unique_key,
-            )
-            .with_for_update()
-        )
-    ).one_or_none()
-
-
-async def _same(change: Change, like: Conversion) -> Conversion:
-    found = await _find(change, like)
-    assert found is not None  # noqa: S101 - nothing is deleted
-    return found
-
-
-async def _checked(change: Change, settings: ConversionSettings, report: Report) -> Conversion:
-    form = Form()
-    type_ = _checked_type(form, report.type)
-    order_id = ledger.checked_id(form, report.order_id, "order_id")
-    click_ids = _click_ids(report.click_ids)
-    if order_id is None and not click_ids:
-        message = "Give the order's ID, or the ID of a click."
-        form.fault(UserErrorCode.BLANK, message, "order_id")
-    coupon = form.optional_text(report.coupon, "coupon", max_length=64)
-    minor, currency = _money(form, settings, report)
-    stated = report.occurred_at
-    if stated is not None and stated < change.now - LATEST:
-        message = f"That is too long ago: {LATEST.days} days at most."
-        form.fault(UserErrorCode.INVALID, message, "occurred_at")
-    form.check()
-    claimed = await _claimed_link(change, settings, coupon, report.link_code)
-    if minor is None:
-        amount, currency = settings.fixed_amount, settings.fixed_currency
-    else:
-        amount = minor
-    return Conversion(
-        program_id=settings.program_id,
-        type=type_,
-        unique_key=f"o:{order_id}" if order_id is not None else f"c:{max(click_ids)}",
-        order_id=order_id,
-        is_verified=False,
-        click_ids=click_ids,
-        coupon=coupon,
-        claimed_link_id=claimed,
-        window_days=settings.window_days,
-        model=settings.model,
-        precedence=settings.precedence,
-        status=ConversionStatus.UNATTRIBUTED,
-        reported_amount=minor,
-        amount=amount,
-        currency=currency,
-        occurred_at=change.now,
-        stated_at=stated,
-        created_at=change.now,
-    )
-
-
-def _click_ids(given: Iterable[str]) -> list[str]:
-    """What can be the ids of clicks, oldest first: the first one and the last nine.
-
-    The rest is left out and not refused: a shop's page that fills in nothing, or a wrong thing,
-    must not cost the sale.
-    """
-    lowered = (id_.strip().lower() for id_ in given)
-    ids = sorted({id_ for id_ in lowered if _CLICK_ID.fullmatch(id_)})
-    return ids if len(ids) <= CLICKS_MAX else [ids[0], *ids[1 - CLICKS_MAX :]]
-
-
-def _checked_type(form: Form, type_: object) -> str:
-    if isinstance(type_, str) and _TYPE.fullmatch(type_):
-        return type_
-    message = "A type is like purchase: lower-case letters, digits, and . _ - between them."
-    form.fault(UserErrorCode.INVALID, message, "type")
-    return ""
-
-
-def _money(
-    form: Form, settings: ConversionSettings, report: Report
-) -> tuple[int | None, str | None]:
-    if report.amount is None and report.currency is None:
-        return None, None
-    currency = _checked_currency(form, settings, report.currency)
-    if report.amount is None:
-        form.fault(UserErrorCode.BLANK, "A currency needs an amount.", "amount")
-        return None, currency
-    return (ledger.checked_amount(form, report.amount, currency) if currency else None), currency
-
-
-def _checked_currency(form: Form, settings: ConversionSettings, code: object) -> str | None:
-    try:
-        currency = money.currency(code)
-    except money.BadAmount as bad:
-        form.fault(UserErrorCode.INVALID, str(bad), "currency")
-        return None
-    if settings.currencies and currency not in settings.currencies:
-        taken = ", ".join(settings.currencies)
-        message = f"This program takes amounts in {taken} only."
-        form.fault(UserErrorCode.INVALID, message, "currency")
-    return currency
-
-
-async def _claimed_link(
-    change: Change, settings: ConversionSettings, coupon: str | None, code: str | None
-) -> int | None:
-    """The link that the coupon stands for, or else the one of this code."""
-    if coupon is not None:
-        found = await change.session.exec(
-            select(CreatorCoupon.tracking_link_id).where(
-                CreatorCoupon.program_id == settings.program_id,
-                CreatorCoupon.code == coupon.lower(),
-                col(CreatorCoupon.archived_at).is_(None),
-            )
-        )
-        if (link_id := found.one_or_none()) is not None:
-            return link_id
-    if code is None:
-        return None
-    links = await change.session.exec(
-        select(TrackingLink.id).where(
-            TrackingLink.program_id == settings.program_id, TrackingLink.code == fold(code)
-        )
-    )
-    if (link_id := links.one_or_none()) is None:
-        raise not_found("tracking link", "link_code")
-    return link_id
+def _said(report: Report) -> dict[str, Any]:
+    return {
+        "amount": report.amount,
+        "currency": report.currency,
+        "clicks": click_ids(report.click_ids),
+    }
 
 
 @dataclass(frozen=True, slots=True)

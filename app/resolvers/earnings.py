@@ -20,8 +20,8 @@ from sqlmodel import col, select
 from app.auth import Viewer, sees
 from app.database import ReadSession
 from app.models import ConversionQuarter, LinkLabel, TrackingLink
+from app.resolvers.books import QUARTER_S
 from app.resolvers.breakdowns import OBJECTS, Breakdown, Dimension, Part, Split, breakdowns
-from app.resolvers.ledger import QUARTER_S
 from app.resolvers.stats import Granularity, Period, Scope, steps
 
 _NAMES = ("conversions", "unverified_conversions", "gross", "refunded", "payable")

@@ -40,6 +40,7 @@ from app.outside import AWAY, Answer, ask
 from app.resolvers import conversions, earnings, stats
 from app.resolvers.attribution import SELF_TEST
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report
 from app.resolvers.conversion_settings import of_programs, secrets_of
 
 # All of it is done within the deadline of a mutation, 5 seconds.
@@ -291,7 +292,7 @@ async def _figures(
         is_unique=True,
         is_suspect=False,
     )
-    order = conversions.Report(order_id=f"self-test-{new_code()}", click_ids=(click_id.hex,))
+    order = Report(order_id=f"self-test-{new_code()}", click_ids=(click_id.hex,))
     async with database.writing() as session:
         change = Change(session, viewer, now, check_destination=str)
         session.add(click)

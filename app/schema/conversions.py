@@ -10,8 +10,9 @@ from app.auth import Permission
 from app.clicks.classifier import SELF_TEST_AGENT
 from app.errors import Refused
 from app.models import ConversionStatus, EntryKind
-from app.resolvers import conversions, ledger, self_test
+from app.resolvers import conversions, ledger, refunds, self_test
 from app.resolvers.change import Change
+from app.resolvers.conversion_reports import Report
 from app.schema.connections import After, Before, Connection, First, Last, connect, keys, texts
 from app.schema.context import Info
 from app.schema.money import Money, MoneyInput
@@ -177,9 +178,9 @@ class RecordConversionInput:
         default=None, description="When it happened, 90 days ago at most. Left out, now."
     )
 
-    def as_report(self) -> conversions.Report:
+    def as_report(self) -> Report:
         one = () if self.click_id is None else (self.click_id,)
-        return conversions.Report(
+        return Report(
             type=self.type,
             order_id=self.order_id,
             click_ids=(*self.click_ids, *one),
@@ -365,16 +366,18 @@ class ConversionMutation:
     ) -> RefundConversionPayload:
         by, order = input.conversion, input.conversion.order
         program_id = key("prg", order.program_id) or 0 if order and order.program_id else None
-        row, is_duplicate = await conversions.refund(
-            change,
-            key=key("cnv", by.id or None),
-            program_id=program_id,
+        asked = refunds.Refund(
             type=order.type if order else "purchase",
             order_id=order.order_id if order else None,
             amount=input.amount,
             currency=input.currency_code,
             reason=input.reason,
             idempotency_key=input.idempotency_key,
+        )
+        row, is_duplicate = await (
+            refunds.refund_order(change, program_id, asked)
+            if order
+            else refunds.refund(change, key("cnv", by.id or None), asked)
         )
         is_awaited = row.status is ConversionStatus.AWAITED
         return RefundConversionPayload(
