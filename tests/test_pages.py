@@ -1,5 +1,7 @@
 """Lists: every page once, forward and backward, in every order."""
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,6 +108,27 @@ def test_a_cursor_of_another_order_is_refused(world: World) -> None:
         after=cursor,
     )
     assert codes(errors) == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize("field", ["HANDLE", "CREATED_AT"])
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        *((value, 1) for value in (None, 5, 1.5, True, [], {}, "\0", "\ud800", 1 << 80)),
+        *((value, 1) for value in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")),
+        *(("2026-11-24T12:00:00+00:00", key) for key in (0, -1, 1 << 63, 1 << 80, None, "1", 1.0)),
+    ],
+)
+def test_a_forged_cursor_is_refused_or_leads_to_a_place(
+    world: World, field: str, value: Any, key: Any
+) -> None:
+    text = json.dumps([field, False, value, key])
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    query = f"""query($after: String) {{ creators(after: $after, orderBy:
+        {{field: {field}, direction: ASC}}) {{ nodes {{ id }} }} }}"""
+    answer = world.post(query, after=cursor).json()
+    assert set(codes(answer.get("errors", ()))) <= {"BAD_USER_INPUT"}
+    assert "errors" in answer or answer["data"] == {"creators": {"nodes": []}}
 
 
 def _walk(world: World, field: str, *, forward: bool) -> Iterator[str]:

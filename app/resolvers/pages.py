@@ -12,7 +12,6 @@ numbered within their parent, and each parent gets its own page of them.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +26,25 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
+from app.ids import LARGEST
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
 
 Row = TypeVar("Row", bound=SQLModel)
+
+
+def parse_text(value: Any) -> str:
+    """A text as the database may hold it: a forged cursor may have anything in its place."""
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError
+    value.encode()  # half of a surrogate pair is a ValueError
+    return value
+
+
+def parse_instant(value: Any) -> datetime:
+    instant = datetime.fromisoformat(value)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +55,7 @@ class Order:
     column: str
     is_descending: bool = False
     # How the column's value is read back from a cursor.
-    parse: Callable[[Any], Any] = field(default=lambda value: value, compare=False)
-
-
-def parse_instant(value: Any) -> datetime:
-    instant = datetime.fromisoformat(value)
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    parse: Callable[[Any], Any] = field(default=parse_text, compare=False)
 
 
 NEWEST_FIRST = Order("CREATED_AT", "created_at", is_descending=True, parse=parse_instant)
@@ -111,9 +119,10 @@ def _position(args: PageArgs, order: Order) -> tuple[Any, int] | None:
     try:
         padded = args.cursor + "=" * (-len(args.cursor) % 4)
         name, is_descending, value, key = json.loads(base64.urlsafe_b64decode(padded))
-        if (name, is_descending) == (order.name, order.is_descending) and type(key) is int:
+        is_of_order = (name, is_descending) == (order.name, order.is_descending)
+        if is_of_order and type(key) is int and 0 < key <= LARGEST:
             return order.parse(value), key
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         pass
     raise refuse(UserErrorCode.INVALID, f"`{where}` is not a cursor of this list and order.", where)
 
