@@ -111,8 +111,9 @@ def test_a_cursor_of_another_order_is_refused(world: World) -> None:
 
 
 NOW = "2026-11-24T12:00:00+00:00"
+ODD: list[Any] = [None, 5, 1.5, True, [], {}, "\0", "\ud800", 1 << 80]
 FORGED: list[tuple[Any, Any]] = [
-    *((value, 1) for value in (None, 5, 1.5, True, [], {}, "\0", "\ud800", 1 << 80)),
+    *((value, 1) for value in ODD),
     *((value, 1) for value in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")),
     *((NOW, key) for key in (0, -1, 1 << 63, 1 << 80, None, "1", 1.0)),
 ]
