@@ -16,7 +16,7 @@ import secrets
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LENGTH = 13  # 13 letters of 5 bits hold 63 bits
-_LARGEST = (1 << 63) - 1
+LARGEST = (1 << 63) - 1
 
 
 def new_id() -> int:
@@ -41,7 +41,7 @@ def split(text: str) -> tuple[str, int] | None:
         if value is None:
             return None
         key = key << 5 | value
-    return (prefix, key) if 0 < key <= _LARGEST else None
+    return (prefix, key) if 0 < key <= LARGEST else None
 
 
 def decode(prefix: str, text: str) -> int | None:

@@ -30,9 +30,10 @@ from app.database import Database
 from app.models import Creator
 from app.schema.loaders import Loaders
 from app.settings import Settings
+from tests.cases import CASES, object_type, use
 from tests.postgres import run_sql
 from tests.rows import CREATOR, insert_one_of_each
-from tests.test_tenants import CASES, KEY, NODES, Tenant, _object, _use
+from tests.tenants import KEY, NODES, Tenant
 from tests.world import World
 
 MARKER = "marker_of_a_secret_place"
@@ -65,7 +66,7 @@ def test_a_database_that_fails_shows_in_no_operation(
         for coordinate, case in CASES.items():
             for way in case.ways:
                 key = operator_key if coordinate == "Mutation.createProgram" else ours.key
-                failed = failures(world, key, _use(coordinate, way, ours), caplog)
+                failed = failures(world, key, use(coordinate, way, ours), caplog)
                 # A key is read from the two tables that are there.
                 assert failed or way == {"id": KEY}, coordinate
 
@@ -75,7 +76,7 @@ def test_a_database_that_fails_shows_in_no_field(
 ) -> None:
     failed, seen = set(), set[str]()
     for kind in NODES:
-        type_ = _object(str(kind.type))
+        type_ = object_type(str(kind.type))
         own = re.sub(r"\B([A-Z])", r"_\1", type_.name).lower()
         with failing(settings, TABLES - {own, "enrollment" if own == "stage_change" else own}):
             for coordinate, field in each_field(type_, seen):
@@ -86,7 +87,7 @@ def test_a_database_that_fails_shows_in_no_field(
     lists = {
         f"{kind.type}.{name}"
         for kind in NODES
-        for name, field in _object(str(kind.type)).fields.items()
+        for name, field in object_type(str(kind.type)).fields.items()
         if get_named_type(field.type).name.endswith("Connection")
     }
     assert lists - failed == set()

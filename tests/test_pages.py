@@ -1,5 +1,9 @@
 """Pages of a list: how long they are, what changes between two of them, and what is refused."""
 
+import base64
+import json
+from typing import Any
+
 import pytest
 
 from tests.world import World, codes
@@ -59,3 +63,26 @@ def test_a_cursor_of_another_order_is_refused(world: World) -> None:
         after=cursor,
     )
     assert codes(errors) == ["BAD_USER_INPUT"]
+
+
+NOW = "2026-11-24T12:00:00+00:00"
+ODD: list[Any] = [None, 5, 1.5, True, [], {}, "\0", "\ud800", 1 << 80]
+FORGED: list[tuple[Any, Any]] = [
+    *((value, 1) for value in ODD),
+    *((value, 1) for value in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")),
+    *((NOW, key) for key in (0, -1, 1 << 63, 1 << 80, None, "1", 1.0)),
+]
+
+
+@pytest.mark.parametrize("field", ["HANDLE", "CREATED_AT"])
+@pytest.mark.parametrize(("value", "key"), FORGED)
+def test_a_forged_cursor_is_refused_or_leads_to_a_place(
+    world: World, field: str, value: Any, key: Any
+) -> None:
+    text = json.dumps([field, False, value, key])
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    query = f"""query($after: String) {{ creators(after: $after, orderBy:
+        {{field: {field}, direction: ASC}}) {{ nodes {{ id }} }} }}"""
+    answer = world.post(query, after=cursor).json()
+    assert set(codes(answer.get("errors", ()))) <= {"BAD_USER_INPUT"}
+    assert "errors" in answer or answer["data"] == {"creators": {"nodes": []}}

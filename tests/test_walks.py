@@ -13,8 +13,8 @@ import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from app.resolvers import tracking_links
+from tests.cases import GRAPH
 from tests.selling import Shop
-from tests.test_tenants import GRAPH
 from tests.world import World
 
 # How a type that has lists is come by; its ID stands for itself.

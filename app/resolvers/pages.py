@@ -15,7 +15,6 @@ numbered within their parent, and each parent gets its own page of them.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ from app.errors import UserErrorCode, refuse
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
-KEY_MAX = (1 << 63) - 1
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -54,7 +52,7 @@ def parse_text(value: Any) -> str:
 
 
 def parse_number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= KEY_MAX:
+    if type(value) is not int or not 0 <= value <= LARGEST:
         raise ValueError(value)
     return value
 
@@ -139,7 +137,7 @@ def _position(args: PageArgs, order: Order) -> tuple[Any, int] | None:
         name, is_descending, value, key = json.loads(base64.urlsafe_b64decode(padded))
         if (name, is_descending) == (order.name, order.is_descending):
             return order.parse(value), parse_number(key)
-    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         pass
     raise refuse(UserErrorCode.INVALID, f"`{where}` is not a cursor of this list and order.", where)
 
