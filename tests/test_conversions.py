@@ -352,6 +352,31 @@ def test_a_links_code_credits_it_where_no_click_is_known(shop: Shop) -> None:
     assert codes(shop.record(orderId="2", linkCode="nothing")["userErrors"]) == ["NOT_FOUND"]
 
 
+def test_conversions_are_listed_by_the_links_and_campaigns_that_earned_them(
+    shop: Shop, world: World
+) -> None:
+    campaign = world.a_campaign()
+    first, second = (world.a_link(world.an_enrollment(campaign)) for _ in range(2))
+    other = shop.a_link()
+    sold = {
+        link["id"]: shop.sell(orderId=link["code"], linkCode=link["code"], value=EURO)["id"]
+        for link in (first, second, other)
+    }
+    shop.sell(orderId="of nobody", clickId="f" * 32, value=EURO)
+
+    def listed(**filter: Any) -> set[str]:
+        return {each["id"] for each in shop.listed(**filter)}
+
+    assert listed(trackingLinkIds=[first["id"]]) == {sold[first["id"]]}
+    assert listed(trackingLinkIds=[first["id"], other["id"]]) == {
+        sold[first["id"]],
+        sold[other["id"]],
+    }
+    assert listed(campaignIds=[campaign]) == {sold[first["id"]], sold[second["id"]]}
+    assert listed(campaignIds=[campaign], trackingLinkIds=[other["id"]]) == set()
+    assert listed(trackingLinkIds=["lnk_nonsense"]) == set()
+
+
 # Refunds, corrections, credit by hand.
 
 

@@ -1,4 +1,4 @@
-"""What a request costs in advance: objects asked for, times page sizes, from its variables.
+"""What a request costs: in advance by the page sizes asked for, afterwards by the items there were.
 
 DESIGN
 ------
@@ -8,11 +8,13 @@ otherwise. A field that takes `first` or `last` is a page: what is below its `ed
 `node` of an edge is the edge, so both ways to write a page cost the same.
 
 The shape of the sum depends on the text alone, so it is compiled once for each operation:
-everything constant is added up, and only the page sizes are left to fill in.
+everything constant is added up, and only the page sizes are left to fill in: from the
+variables before, from the answer after. The answer is walked from page to page, never through
+all of its values. See docs/decisions/0020-cost-comes-back.md.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from graphql import (
@@ -50,21 +52,68 @@ _Sizes: TypeAlias = "tuple[tuple[str, int | str | None], ...]"
 """Arguments that say how many: name, and the number, or the variable's name, or None."""
 
 
+_Path: TypeAlias = tuple[str, ...]
+"""From an object of the answer to one below it, by the names in the answer."""
+
+
 @dataclass(slots=True)
 class Cost:
-    """A sum with holes: ``fixed`` and each page's sizes with what they multiply."""
+    """A sum with holes: ``fixed`` and what each page costs."""
 
-    fixed: int
-    pages: "list[tuple[_Sizes, Cost, Cost]]"  # sizes, what is below its items, what is not
+    fixed: int = 0
+    pages: "list[Page]" = field(default_factory=list)
 
     def of(self, variables: Mapping[str, Any], *, max_page_size: int) -> int:
         """The cost with these coerced variables. Raises `Unanswerable` for a page too large."""
         total = self.fixed
-        for sizes, items, others in self.pages:
-            page = _page_size(sizes, variables, max_page_size)
-            total += page * items.of(variables, max_page_size=max_page_size)
-            total += others.of(variables, max_page_size=max_page_size)
+        for page in self.pages:
+            size = _page_size(page.sizes, variables, max_page_size)
+            total += size * page.item.of(variables, max_page_size=max_page_size)
+            total += page.beside.of(variables, max_page_size=max_page_size)
         return total
+
+    def answered(self, data: Any) -> int:
+        """The cost of what is in the answer."""
+        return self.fixed + sum(
+            page.answered(each) for page in self.pages for each in _found(data, page.path)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A field that takes a size. The paths of pages below it begin at its own place."""
+
+    path: _Path
+    sizes: _Sizes
+    item: Cost  # what is below each item
+    beside: Cost = field(default_factory=Cost)  # and what is not
+    lists: _Path | None = None  # what its lists of items are called; None: it is an item itself
+
+    def answered(self, data: Any) -> int:
+        items = 1
+        if self.lists is not None:
+            items = max((len(data.get(name) or ()) for name in self.lists), default=0)
+        return (
+            items * self.item.fixed
+            + self.beside.fixed
+            + sum(
+                page.answered(each)
+                for page in (*self.item.pages, *self.beside.pages)
+                for each in _found(data, page.path)
+            )
+        )
+
+
+def _found(data: Any, path: _Path) -> Iterator[Any]:
+    """What is at the path: each item where it goes through lists, and nothing for null."""
+    if isinstance(data, list):
+        for each in data:
+            yield from _found(each, path)
+    elif not path:
+        if data is not None:
+            yield data
+    elif isinstance(data, dict):
+        yield from _found(data.get(path[0]), path[1:])
 
 
 def compiled(
@@ -75,8 +124,14 @@ def compiled(
     """The cost of an operation that is valid and within the limits."""
     root = schema.get_root_type(operation.operation)
     compiler = _Compiler(schema, fragments)
-    cost, _ = compiler.selection(operation.selection_set, root or _UNKNOWN, page=False)
-    return cost
+    return compiler.selection(operation.selection_set, root or _UNKNOWN).once
+
+
+@dataclass(slots=True)
+class _Selection:
+    once: Cost = field(default_factory=Cost)
+    per_item: Cost = field(default_factory=Cost)
+    lists: list[str] = field(default_factory=list)
 
 
 class _Compiler:
@@ -87,17 +142,26 @@ class _Compiler:
         self._fragments = fragments
 
     def selection(
-        self, selection_set: SelectionSetNode, parent: GraphQLNamedType, *, page: bool
-    ) -> tuple[Cost, Cost]:
+        self,
+        selection_set: SelectionSetNode,
+        parent: GraphQLNamedType,
+        *,
+        path: _Path = (),
+        page: bool = False,
+    ) -> "_Selection":
         """What a selection costs, and, of a page, what each of its items costs."""
-        once, per_item = Cost(0, []), Cost(0, [])
+        found = _Selection()
         pending = [(selection_set, parent)]
         while pending:
             selections, type_ = pending.pop()
             for selection in selections.selections:
                 if isinstance(selection, FieldNode):
+                    name = (selection.alias or selection.name).value
                     is_item = page and selection.name.value in _ITEMS
-                    self._add(per_item if is_item else once, selection, type_)
+                    if is_item:
+                        found.lists.append(name)
+                    cost = found.per_item if is_item else found.once
+                    self._add(cost, selection, type_, (*path, name))
                 elif isinstance(selection, FragmentSpreadNode):
                     fragment = self._fragments[selection.name.value]
                     on = fragment.type_condition.name.value
@@ -106,30 +170,33 @@ class _Compiler:
                     condition = selection.type_condition
                     inner = self._type(condition.name.value) if condition else type_
                     pending.append((selection.selection_set, inner))
-        return once, per_item
+        return found
 
     def _type(self, name: str) -> GraphQLNamedType:
         return self._schema.type_map.get(name, _UNKNOWN)
 
-    def _add(self, cost: Cost, node: FieldNode, parent: GraphQLNamedType) -> None:
-        field = self._field(parent, node.name.value)
-        if field is None:
+    def _add(self, cost: Cost, node: FieldNode, parent: GraphQLNamedType, path: _Path) -> None:
+        field_ = self._field(parent, node.name.value)
+        if field_ is None:
             return
-        type_ = get_named_type(field.type)
-        cost.fixed += _weight(field, type_, node, parent)
+        type_ = get_named_type(field_.type)
+        cost.fixed += _weight(field_, type_, node, parent)
         if node.selection_set is None:
             return
-        sizes = _sizes(field, node)
-        once, per_item = self.selection(
-            node.selection_set, type_, page=bool(sizes) and _is_page(type_)
-        )
-        if sizes and _is_page(type_):
-            cost.pages.append((sizes, per_item, once))
-        elif sizes:
-            cost.pages.append((sizes, once, Cost(0, [])))
+        sizes = _sizes(field_, node)
+        if not sizes:
+            below = self.selection(node.selection_set, type_, path=path).once
+            cost.fixed += below.fixed
+            cost.pages += below.pages
+            return
+        is_page = _is_page(type_)
+        below_page = self.selection(node.selection_set, type_, page=is_page)
+        if is_page:
+            lists = tuple(below_page.lists)
+            page = Page(path, sizes, below_page.per_item, below_page.once, lists)
         else:
-            cost.fixed += once.fixed
-            cost.pages += once.pages
+            page = Page(path, sizes, below_page.once)
+        cost.pages.append(page)
 
     def _field(self, parent: GraphQLNamedType, name: str) -> GraphQLField | None:
         if is_composite_type(parent):

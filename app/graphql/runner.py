@@ -38,7 +38,7 @@ from app.graphql.errors import (
     presented,
     with_code,
 )
-from app.graphql.rate_limits import RateLimits
+from app.graphql.rate_limits import Charge, RateLimits
 from app.settings import Settings
 
 Answer = dict[str, Any]
@@ -63,6 +63,7 @@ class Prepared:
     operation: Operation
     executor: Executor[Any]
     cost: int
+    charge: Charge
 
 
 class Runner:
@@ -116,13 +117,16 @@ class Runner:
         )
         if cost > self._max_cost:
             refusal = over_limit("cost", self._max_cost, code=Code.BAD_USER_INPUT)
-            refusal.errors[0]["extensions"]["cost"] = self._cost(cost)
+            refusal.errors[0]["extensions"]["cost"] = {"requested": cost, "max": self._max_cost}
             raise refusal
-        self._rate_limits.cost(caller, cost)
-        return Prepared(operation, executor, cost)
+        return Prepared(operation, executor, cost, self._rate_limits.cost(caller, cost))
 
-    def _cost(self, cost: int) -> dict[str, int]:
-        return {"requested": cost, "max": self._max_cost}
+    def _cost(self, prepared: Prepared) -> dict[str, int]:
+        return {
+            "requested": prepared.cost,
+            "charged": prepared.charge.units,
+            "max": self._max_cost,
+        }
 
     async def answer(self, prepared: Prepared) -> Answer:
         """Execute a query or mutation. Never raises, but when the task itself is cancelled."""
@@ -139,6 +143,9 @@ class Runner:
             )
         except Exception as error:  # noqa: BLE001 - the choke point: nothing unmasked gets past
             return self._failed(prepared, masked_dict(error, name))
+        if not result.errors:  # what has failed may have cost whatever it was asked for
+            answered = prepared.operation.cost.answered(result.data)
+            prepared.charge.give_back(max(0, prepared.cost - answered))
         return self._answered(prepared, result)
 
     def _answered(self, prepared: Prepared, result: ExecutionResult) -> Answer:
@@ -146,14 +153,14 @@ class Runner:
         if result.errors:
             name = prepared.operation.name
             answer["errors"] = [presented(error, name) for error in result.errors]
-        answer["extensions"] = {"cost": self._cost(prepared.cost)}
+        answer["extensions"] = {"cost": self._cost(prepared)}
         return answer
 
     def _failed(self, prepared: Prepared, error: dict[str, Any]) -> Answer:
         return {
             "data": None,
             "errors": [error],
-            "extensions": {"cost": self._cost(prepared.cost)},
+            "extensions": {"cost": self._cost(prepared)},
         }
 
     async def answers(

@@ -267,6 +267,8 @@ def _said(report: Report) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Filter:
     program_ids: tuple[int, ...] | None = None
+    campaign_ids: tuple[int, ...] | None = None
+    tracking_link_ids: tuple[int, ...] | None = None
     statuses: tuple[ConversionStatus, ...] | None = None
     types: tuple[str, ...] | None = None
     order_ids: tuple[str, ...] | None = None
@@ -279,6 +281,8 @@ def listed(viewer: Viewer, only: Filter) -> SelectOfScalar[Conversion]:
         col(Conversion.status) != ConversionStatus.AWAITED,
         col(Conversion.reason) != SELF_TEST,
         *among(Conversion.program_id, only.program_ids),
+        *among(Conversion.campaign_id, only.campaign_ids),
+        *among(Conversion.tracking_link_id, only.tracking_link_ids),
         *among(Conversion.status, only.statuses),
         *among(Conversion.type, only.types),
         *among(Conversion.order_id, only.order_ids),

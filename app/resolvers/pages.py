@@ -29,6 +29,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
+from app.ids import LARGEST
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100

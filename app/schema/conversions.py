@@ -122,6 +122,14 @@ class ConversionFilterInput:
     program_ids: list[strawberry.ID] | None = strawberry.field(
         default=strawberry.UNSET, description="Only those of these programs, 100 at most."
     )
+    campaign_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those credited to links in these campaigns, 100 at most.",
+    )
+    tracking_link_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those credited to these links, 100 at most.",
+    )
     statuses: list[ConversionStatus] | None = strawberry.field(
         default=strawberry.UNSET, description="Only those with one of these statuses."
     )
@@ -138,6 +146,8 @@ class ConversionFilterInput:
     def as_filter(self) -> conversions.Filter:
         return conversions.Filter(
             program_ids=keys("prg", self.program_ids, "program_ids"),
+            campaign_ids=keys("cmp", self.campaign_ids, "campaign_ids"),
+            tracking_link_ids=keys("lnk", self.tracking_link_ids, "tracking_link_ids"),
             statuses=tuple(self.statuses) if isinstance(self.statuses, list) else None,
             types=texts(self.types, "types"),
             order_ids=texts(self.order_ids, "order_ids"),

@@ -58,7 +58,7 @@ class Measurable(Node):
     scope: ClassVar[Scope]
 
     @strawberry.field(
-        description="Clicks and conversions. The default period is all time.", metadata={"cost": 5}
+        description="Clicks and conversions. The default period is all time.", metadata={"cost": 3}
     )
     async def stats(
         self, info: Info, range: RangeArgument = None, time_zone: ZoneArgument = None

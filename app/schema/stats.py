@@ -245,7 +245,7 @@ class Stats(Earnings):
 
     @strawberry.field(
         description="The same of as many days right before, to compare with. Null for all time.",
-        metadata={"cost": 5},
+        metadata={"cost": 3},
     )
     async def previous(self, info: Info) -> "Stats | None":
         before = self.period.previous

@@ -14,42 +14,76 @@ def ask(client: TestClient, query: str, **variables: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("query", "cost"),
+    ("query", "requested", "charged"),
     [
-        pytest.param("{ viewer }", 0, id="a scalar is free"),
-        pytest.param("{ thing { name } }", 1, id="an object costs 1"),
-        pytest.param("{ thing { report } }", 11, id="a field may say otherwise"),
-        pytest.param("{ things(first: 5) { nodes { name } } }", 6, id="a page, and its items"),
-        pytest.param("{ things(first: 5) { edges { node { name } } } }", 6, id="edges are items"),
-        pytest.param("{ things(last: 5) { nodes { name } } }", 6, id="from the end"),
-        pytest.param("{ things { nodes { name } } }", 21, id="a page without a size has 20"),
-        pytest.param("{ things(first: 0) { nodes { name } } }", 1, id="an empty page"),
-        pytest.param("{ things(first: 100) { totalCount } }", 1, id="only counted"),
+        pytest.param("{ viewer }", 0, 0, id="a scalar is free"),
+        pytest.param("{ thing { name } }", 1, 1, id="an object costs 1"),
+        pytest.param("{ thing { report } }", 11, 11, id="a field may say otherwise"),
+        pytest.param("{ things(first: 5) { nodes { name } } }", 6, 2, id="a page, and its items"),
+        pytest.param(
+            "{ things(first: 5) { edges { node { name } } } }", 6, 2, id="edges are items"
+        ),
+        pytest.param("{ things(last: 5) { nodes { name } } }", 6, 2, id="from the end"),
+        pytest.param("{ things { nodes { name } } }", 21, 2, id="a page without a size has 20"),
+        pytest.param("{ things(first: 0) { nodes { name } } }", 1, 1, id="an empty page"),
+        pytest.param("{ things(first: 100) { totalCount } }", 1, 1, id="only counted"),
         pytest.param(
             "{ things(first: 5) { owner { report } nodes { name } } }",
             1 + (1 + 10) + 5,
+            1 + (1 + 10) + 1,
             id="what is beside the items counts once",
         ),
         pytest.param(
             "{ things(first: 5) { nodes { things(first: 3) { nodes { report } } } } }",
             1 + 5 * (1 + 1 + 3 * (1 + 10)),
+            1 + (1 + 1 + (1 + 10)),
             id="pages in pages",
         ),
-        pytest.param('{ thing { byIds(ids: ["a", "b", "c"]) { report } } }', 32, id="by ids"),
-        pytest.param('{ thing { byIds(ids: "a") { report } } }', 12, id="by one id"),
+        pytest.param(
+            "{ t: thing { a: things(first: 5) { b: edges { c: node {"
+            " d: parent { e: things(first: 3) { f: nodes { report } } } } } } } }",
+            1 + 1 + 5 * (1 + 1 + 1 + 3 * (1 + 10)),
+            1 + 1 + (1 + 1 + 1 + (1 + 10)),
+            id="by other names",
+        ),
+        pytest.param('{ thing { byIds(ids: ["a", "b", "c"]) { report } } }', 32, 32, id="by ids"),
+        pytest.param('{ thing { byIds(ids: "a") { report } } }', 12, 12, id="by one id"),
+        pytest.param(
+            '{ thing { byIds(ids: ["a", "b"]) { things(first: 5) { nodes { name } } } } }',
+            1 + 1 + 2 * (1 + 5),
+            1 + 1 + 2 * (1 + 1),
+            id="pages of ids",
+        ),
         pytest.param(
             "{ ...Q } fragment Q on Query { a: thing { ...T } b: thing { ... { ...T } } }"
             "fragment T on Thing { report }",
             22,
+            22,
             id="through fragments",
+        ),
+        pytest.param(
+            "{ thing { name } things(first: 5) @skip(if: true) { nodes { name } } }",
+            1 + 1 + 5,
+            1 + 1,
+            id="left out",
         ),
     ],
 )
-def test_a_query_costs(client: TestClient, query: str, cost: int) -> None:
+def test_a_query_costs_what_it_asks_for_and_is_charged_for_what_there_is(
+    client: TestClient, query: str, requested: int, charged: int
+) -> None:
     answer = ask(client, query)
 
     assert "errors" not in answer
-    assert answer["extensions"]["cost"] == {"requested": cost, "max": 10_000}
+    cost = {"requested": requested, "charged": charged, "max": 10_000}
+    assert answer["extensions"]["cost"] == cost
+
+
+def test_an_answer_with_errors_is_charged_as_it_was_asked_for(client: TestClient) -> None:
+    answer = ask(client, "{ things(first: 5) { nodes { name } } broken }")
+
+    assert answer["errors"]
+    assert answer["extensions"]["cost"] == {"requested": 6, "charged": 6, "max": 10_000}
 
 
 def test_variables_and_their_defaults_are_reckoned_with_at_each_request(

@@ -28,7 +28,7 @@ def test_a_query_is_answered_with_its_data_and_its_cost(client: TestClient) -> N
     assert answer.status_code == 200
     assert answer.json() == {
         "data": {"thing": {"name": "thing"}},
-        "extensions": {"cost": {"requested": 1, "max": 10_000}},
+        "extensions": {"cost": {"requested": 1, "charged": 1, "max": 10_000}},
     }
     assert answer.headers["cache-control"] == "no-store"
 
