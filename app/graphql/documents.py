@@ -6,11 +6,16 @@ None of it depends on who asks or with which variables, so it is done once for e
 process. Refusals are kept as well, as plain data: a client that repeats a bad query costs
 nothing. The cache is bounded twice, in documents and in characters, since it is filled by
 strangers' texts.
+
+A new text is looked at in a thread, one at a time: it takes milliseconds, many of them if somebody
+wants it to, and on the event loop viewers who follow links would wait for as long.
 """
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -86,22 +91,25 @@ class Documents:
         self._max_documents = settings.graphql_cached_documents
         self._max_characters = settings.graphql_cached_characters
         self._characters = 0
+        self._thread = ThreadPoolExecutor(1, "documents")
 
-    def document(self, text: str) -> Document:
+    async def document(self, text: str) -> Document:
         """The document of this text. Raises `Unanswerable` if it can't be executed."""
         if len(text) > self._limits.length:
             raise over_limit("length", self._limits.length)
-        known = self._known.get(text)
-        if known is None:
-            known = self._keep(text, self._examined(text))
-        else:
-            self._known.move_to_end(text)
+        if text not in self._known:
+            loop = asyncio.get_running_loop()
+            self._keep(text, await loop.run_in_executor(self._thread, self.examined, text))
+        known = self._known[text]
+        self._known.move_to_end(text)
         if isinstance(known, Unanswerable):
             # Never the kept object: each raise would lengthen its traceback.
             raise Unanswerable(known.errors, status=known.status)
         return known
 
-    def _keep(self, text: str, found: Document | Unanswerable) -> Document | Unanswerable:
+    def _keep(self, text: str, found: Document | Unanswerable) -> None:
+        if text in self._known:  # somebody else asked the same meanwhile
+            return
         self._known[text] = found
         self._characters += len(text)
         while (
@@ -109,9 +117,9 @@ class Documents:
         ) and len(self._known) > 1:
             forgotten, _ = self._known.popitem(last=False)
             self._characters -= len(forgotten)
-        return found
 
-    def _examined(self, text: str) -> Document | Unanswerable:
+    def examined(self, text: str) -> Document | Unanswerable:
+        """What there is to find out about a text. Touches nothing: it is what the thread does."""
         try:
             node = self._parsed(text)
             limits.check(node, self._limits)

@@ -84,10 +84,10 @@ class Runner:
         self._max_page_size = settings.graphql_max_page_size
         self._hide_suggestions = not settings.graphql_introspection
 
-    def look_up(self, request: GraphQLRequest) -> tuple[Document, Operation]:
+    async def look_up(self, request: GraphQLRequest) -> tuple[Document, Operation]:
         """The document and which of its operations. Raises `Unanswerable`."""
         text = self._trusted.text(request.query, request.document_hash)
-        document = self._documents.document(text)
+        document = await self._documents.document(text)
         return document, document.operation(request.operation_name)
 
     def prepare(

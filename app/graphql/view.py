@@ -133,7 +133,7 @@ class _Exchange:
             asked = http.from_body(data)
         else:
             asked = http.from_query_string(query_string)
-        found = runner.look_up(asked)
+        found = await runner.look_up(asked)
         kind = found[1].kind
         if method == "GET" and kind is OperationType.MUTATION:
             raise _not_allowed("A mutation is asked for by POST.", "POST")

@@ -178,7 +178,7 @@ class Connection:
         gate, runner = self._endpoint.gate, self._endpoint.runner
         gate.count_request(caller)
         with gate.stream(caller):
-            found = runner.look_up(request)
+            found = await runner.look_up(request)
             context = self._endpoint.make_context(self._socket, caller.viewer)
             prepared = runner.prepare(request, found, caller=caller.name, context=context)
             answers = runner.answers(prepared, lambda: gate.still_admits(caller))
