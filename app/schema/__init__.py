@@ -14,8 +14,9 @@ from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
 from app.schema.campaign_mutations import CampaignMutation
 from app.schema.campaigns import CampaignQuery
 from app.schema.context import Context, Info
+from app.schema.conversion_mutations import ConversionMutation
 from app.schema.conversion_settings import ConversionSettingsMutation
-from app.schema.conversions import ConversionMutation, ConversionQuery
+from app.schema.conversions import ConversionQuery
 from app.schema.creator_mutations import CreatorMutation
 from app.schema.creators import CreatorQuery
 from app.schema.enrollment_mutations import EnrollmentMutation
@@ -31,7 +32,7 @@ from app.schema.programs import ProgramMutation, ProgramQuery
 from app.schema.report_shares import ReportShareMutation
 from app.schema.scalars import SCALARS
 from app.schema.tracking_link_mutations import TrackingLinkMutation
-from app.schema.tracking_links import TrackingLinkQuery
+from app.schema.tracking_link_queries import TrackingLinkQuery
 
 __all__ = ["Context", "published", "schema"]
 
