@@ -47,8 +47,12 @@ class Gate:
         self._streams = Places("subscriptions", settings.graphql_max_subscriptions)
 
     async def admit(self, authorization: str | None, address: str | None) -> Caller:
-        """Raises `Unanswerable`: 401 without a valid key, 429 after too many such attempts."""
+        """Raises `Unanswerable`: 401 without a valid key, 429 after too many requests of either kind."""
         token = bearer(authorization)
+        # Not the key itself: this ends up in the memory of the counters.
+        name = sha256(token.encode()).hexdigest() if token else f"address {address}"
+        # Who may ask nothing now costs nobody a look into the database.
+        self._rate_limits.room_for_request(name)
         viewer = await self._authenticate(token)
         if viewer is None:
             self._rate_limits.failed_authentication(address)
@@ -58,8 +62,6 @@ class Gate:
                 "A valid API key is needed: `Authorization: Bearer <key>`.",
                 {"WWW-Authenticate": "Bearer"},
             )
-        # Not the key itself: this ends up in the memory of the counters.
-        name = sha256(token.encode()).hexdigest() if token else f"address {address}"
         return Caller(viewer, token, name, time.monotonic())
 
     def count_request(self, caller: Caller) -> None:

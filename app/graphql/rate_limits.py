@@ -45,6 +45,10 @@ class RateLimits:
     def request(self, caller: str) -> None:
         self._requests.hit(caller)
 
+    def room_for_request(self, caller: str) -> None:
+        """Raises where `request` would, and counts nothing."""
+        self._requests.look(caller)
+
     def cost(self, caller: str, cost: int) -> "Charge":
         return self._cost.charge(caller, cost)
 
@@ -62,10 +66,16 @@ class _Limit:
         self._item = RateLimitItemPerMinute(maximum)
 
     def hit(self, who: str) -> None:
-        if self._limiter.hit(self._item, self._what, who):
-            return
+        if not self._limiter.hit(self._item, self._what, who):
+            raise self._refusal(who)
+
+    def look(self, who: str) -> None:
+        if not self._limiter.test(self._item, self._what, who):
+            raise self._refusal(who)
+
+    def _refusal(self, who: str) -> Unanswerable:
         reset_at = self._limiter.get_window_stats(self._item, self._what, who).reset_time
-        raise _refused(self._item.amount, self._what, reset_at - time.time())
+        return _refused(self._item.amount, self._what, reset_at - time.time())
 
 
 class _Budget:

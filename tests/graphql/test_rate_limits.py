@@ -20,7 +20,8 @@ def asking(app: Any, key: str) -> TestClient:
 
 
 def test_a_key_that_asks_too_often_waits_and_others_do_not() -> None:
-    app = application(World(), Settings(graphql_requests_per_minute=3))
+    world = World()
+    app = application(world, Settings(graphql_requests_per_minute=3))
     hasty, calm = asking(app, KEY), asking(app, OTHER_KEY)
 
     statuses = [hasty.post("/graphql", json=THING).status_code for _ in range(4)]
@@ -32,6 +33,7 @@ def test_a_key_that_asks_too_often_waits_and_others_do_not() -> None:
     assert refused.status_code == 429
     assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert world.asked_keys == [KEY] * 3, "who is refused anyway is not looked up"
     assert calm.post("/graphql", json=THING).status_code == 200
 
 
