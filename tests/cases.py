@@ -97,7 +97,12 @@ CASES: dict[str, Case] = {
     ),
     "Query.archivePreview": case(READ, {"id": LNK}, {"id": CML}),
     "Query.conversion": case(READ, {"id": CNV}),
-    "Query.conversions": case(READ, {"filter": {"programIds": [PRG]}}),
+    "Query.conversions": case(
+        READ,
+        {"filter": {"programIds": [PRG]}},
+        {"filter": {"campaignIds": [CMP]}},
+        {"filter": {"trackingLinkIds": [LNK]}},
+    ),
     "Query.creatorExport": case(ADMINISTER, {"id": CRT}),
     "Query.auditLog": case(
         ADMINISTER, {"filter": {"subjectId": LNK}}, {"filter": {"keyIds": [KEY]}}
