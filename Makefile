@@ -24,7 +24,7 @@ check-graph: $(VENV)/.dev checks/node_modules/.package-lock.json ## The graph ag
 browser:    ## Install what the browser tests need, where it is missing
 	.ci/install-browser
 
-check-slow: $(VENV)/.dev ## The long forms of the tests: minutes
+check-slow: $(VENV)/.dev ## The long forms of the tests: an hour and more
 	$(BIN)/python -m pytest -q -m slow
 
 lint: $(VENV)/.dev ## ruff check, ruff format --check

@@ -360,7 +360,10 @@ async def test_fifty_thousand_events_in_two_orders_add_up(database: Database) ->
 async def test_fifty_thousand_events_in_two_hundred_orders_add_up_alike(
     sqlite_template: Path, tmp_path: Path
 ) -> None:
-    """CV-6 to the letter; an hour and more. With `--log-cli-level=INFO` it says how far it is."""
+    """CV-6 to the letter: 200 times 50,003 events, each in 9 to 78 s, 70 minutes in all.
+
+    That was on a machine with other work. With `--log-cli-level=INFO` it says how far it is.
+    """
     events = some_events(50_000, seed=5, corrected=0.005)
     expected = modelled(events)
     for permutation in range(PERMUTATIONS):
