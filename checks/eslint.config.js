@@ -51,6 +51,7 @@ export default [
               "Money",
               "PageInfo",
               "Reconciliation",
+              "Restatement",
               "RevenueTotal",
               "SelfTestStep",
               "Stats",
