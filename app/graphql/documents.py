@@ -99,7 +99,7 @@ class Documents:
             raise over_limit("length", self._limits.length)
         if text not in self._known:
             loop = asyncio.get_running_loop()
-            self._keep(text, await loop.run_in_executor(self._thread, self.examined, text))
+            self._keep(text, await loop.run_in_executor(self._thread, self._examined, text))
         known = self._known[text]
         self._known.move_to_end(text)
         if isinstance(known, Unanswerable):
@@ -118,7 +118,7 @@ class Documents:
             forgotten, _ = self._known.popitem(last=False)
             self._characters -= len(forgotten)
 
-    def examined(self, text: str) -> Document | Unanswerable:
+    def _examined(self, text: str) -> Document | Unanswerable:
         """What there is to find out about a text. Touches nothing: it is what the thread does."""
         try:
             node = self._parsed(text)

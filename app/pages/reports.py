@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -222,9 +221,9 @@ async def _encoded(table: Table, first: Sequence[Row]) -> AsyncIterator[bytes]:
 
 
 def _refusal(
-    status: int, *errors: dict[str, Any], headers: Mapping[str, str] = MappingProxyType({})
+    status: int, *errors: dict[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
-    return JSONResponse({"errors": errors}, status, headers=HEADERS | dict(headers))
+    return JSONResponse({"errors": errors}, status, headers=HEADERS | dict(headers or {}))
 
 
 def _error(fault: Fault) -> dict[str, Any]:
