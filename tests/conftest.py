@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,16 +64,36 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a migrated database without rows. Made by copying: some milliseconds."""
-    if request.param == "sqlite":
-        copy = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "tracklinks.db")
-        yield f"sqlite:///{copy}"
-    else:
+def new_url(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], AbstractContextManager[str]]:
+    """Makes migrated databases without rows, one after the other; each is gone after its block.
+
+    Made by copying: some milliseconds.
+    """
+
+    @contextmanager
+    def on_sqlite() -> Iterator[str]:
+        path = tmp_path / "tracklinks.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        path.unlink()
+
+    @contextmanager
+    def on_postgres() -> Iterator[str]:
         template: URL = request.getfixturevalue("postgres_template")
         server: URL = request.getfixturevalue("postgres")
         with _new_postgres(server, f'TEMPLATE "{template.database}" STRATEGY file_copy') as address:
             yield _text(address)
+
+    return on_sqlite if request.param == "sqlite" else on_postgres
+
+
+@pytest.fixture
+def engine_url(new_url: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a migrated database without rows."""
+    with new_url() as url:
+        yield url
 
 
 @pytest.fixture
