@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,21 +73,10 @@ def new_url(
     Made by copying: some milliseconds.
     """
 
-    @contextmanager
-    def on_sqlite() -> Iterator[str]:
-        path = tmp_path / "tracklinks.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        path.unlink()
-
-    @contextmanager
-    def on_postgres() -> Iterator[str]:
-        template: URL = request.getfixturevalue("postgres_template")
-        server: URL = request.getfixturevalue("postgres")
-        with _new_postgres(server, f'TEMPLATE "{template.database}" STRATEGY file_copy') as address:
-            yield _text(address)
-
-    return on_sqlite if request.param == "sqlite" else on_postgres
+    if request.param == "sqlite":
+        return partial(_copied, request.getfixturevalue("sqlite_template"), tmp_path)
+    template: URL = request.getfixturevalue("postgres_template")
+    return partial(_cloned, request.getfixturevalue("postgres"), template)
 
 
 @pytest.fixture
@@ -111,6 +101,20 @@ def _new_postgres(server: URL, how: str = "") -> Iterator[URL]:
         yield server.set(database=name)
     finally:
         run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def _copied(template: Path, folder: Path) -> Iterator[str]:
+    copy = folder / template.name
+    shutil.copy(template, copy)
+    yield f"sqlite:///{copy}"
+    copy.unlink()
+
+
+@contextmanager
+def _cloned(server: URL, template: URL) -> Iterator[str]:
+    with _new_postgres(server, f'TEMPLATE "{template.database}" STRATEGY file_copy') as address:
+        yield _text(address)
 
 
 def _text(address: URL) -> str:
