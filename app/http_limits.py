@@ -3,8 +3,11 @@
 DESIGN
 ------
 uvicorn with httptools takes headers without end and waits for them without end. Here a
-request's head has a limit in bytes, fields and seconds. And an answer that is the same each time can be handed over
-whole, as the redirect's are.
+request's head has a limit in bytes, fields and seconds.
+
+And what can be answered without waiting is answered where it was read (`app.answers.AT_ONCE`).
+uvicorn makes a task for each request, and checks and joins each header of each answer: three
+times the work of a redirect, and three turns of the event loop, behind whatever else is busy.
 
 It must not cost a redirect anything: bytes are counted once for each piece that arrives, and
 field by field only when there are suspiciously many. Slow heads are found by looking at all
@@ -12,11 +15,13 @@ connections every few seconds, not by a timer for each.
 """
 
 import asyncio
+import logging
 import weakref
 from typing import Any
 
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.answers import AT_ONCE, AtOnce
 
 TARGET_BYTES = 8 * 1024
 HEADER_BYTES = 16 * 1024
@@ -26,11 +31,8 @@ FIELDS = 100
 PIPELINED = 100
 # A head that is not complete after two looks is given up: after 5 to 10 seconds.
 LOOK_S = 5.0
-
-
-# An ASGI extension: a whole response goes out as it is. uvicorn checks and joins each header
-# of each answer again, which takes as long as everything that a redirect does.
-PREPARED = "tracklinks.prepared"
+# With these a request has a body, or wants something of the server.
+_MORE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
 
 class TooLarge(Exception):
@@ -43,34 +45,56 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_bytes = 0
-        # An access log needs what only uvicorn's own way of answering writes.
-        self._may_be_short = not self.access_log
-        self._running: RequestResponseCycle = self.cycle
-        self._extensions: dict[str, dict[object, object]] = {PREPARED: {"send": self._answer}}
-        # What the last look found: the request after which a head has been under way.
-        self._waits_after: object = None
-        self._waits = False
+        # How many heads were complete, and whether the last one is.
+        self._heads = 0
+        self._is_in_head = True
+        # As many as there were at the last look, if it saw nothing else go on.
+        self._heads_seen = -1
+        # Only what is simple is answered at once: all else is uvicorn's, with its own settings.
+        is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
+        is_simple = not (is_logged or self.root_path or self.limit_concurrency)
+        self._at_once: AtOnce | None = self.app_state.get(AT_ONCE) if is_simple else None
+        self._address = ""
+        self._common: list[tuple[bytes, bytes]] = []
+        self._common_lines = b""
+        self._has_turn = False
+        self._has_more = False
+        self._is_answered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
         _watch(self)
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)
-        before = self.cycle
+        self._has_turn = True
+        before = self._heads
         super().data_received(data)
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.scope is self.scope:
+        if not self._is_in_head:
             self._head_bytes = 0  # the head is complete; what follows is body
-        elif cycle is not before:  # whole requests came before: only the rest is of this head
+        elif self._heads != before:  # whole requests came before: only the rest is of this head
             self._head_bytes = len(self.url) + _bytes_of(self.headers)
         elif self._head_bytes > TARGET_BYTES + HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        self._has_more = False
 
     def on_url(self, url: bytes) -> None:
         self.url += url
         if len(self.url) > TARGET_BYTES:
             raise TooLarge
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in _MORE:
+            self._has_more = True
+            super().on_header(name, value)
+        else:
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > FIELDS or len(self.pipeline) >= PIPELINED:
@@ -78,55 +102,65 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         # Several requests may have come in one piece, so the sum is made only if it matters.
         if self._head_bytes > HEADER_BYTES and _bytes_of(self.headers) > HEADER_BYTES:
             raise TooLarge
-        super().on_headers_complete()
+        self._heads += 1
+        self._is_in_head = False
+        # What comes behind the last request of a connection is nobody's.
+        self._is_answered = self.transport.is_closing() or self._answer()
+        if not self._is_answered:
+            super().on_headers_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._may_be_short:
-            # One for the connection, and not for each request: it would be a reference cycle,
-            # and collecting those costs more than is won.
-            self._running = cycle
-            cycle.scope["extensions"] = self._extensions
-        super()._start_asgi_task(cycle, app)
+    def on_body(self, body: bytes) -> None:
+        if not self._is_answered:
+            super().on_body(body)
 
-    def _answer(self, status_line: bytes, rest: bytes) -> bool:
-        """Send a whole response that was checked and put together before.
+    def on_message_complete(self) -> None:
+        if not self._is_answered:
+            super().on_message_complete()
 
-        False, and nothing is sent, when the connection is not ready for it.
+    def _answer(self) -> bool:
+        """Answer this request now, if it is one to be answered at once.
+
+        One of those that arrived together: who sends thousands waits for the others' turns.
         """
-        cycle = self._running
-        if cycle.flow.write_paused or cycle.disconnected or cycle.response_started:
+        if (
+            self._at_once is None
+            or not self._has_turn
+            or self._has_more
+            or self._is_busy
+            or self.flow.write_paused
+        ):
             return False
-        cycle.response_started = cycle.response_complete = True
-        parts = [status_line]
-        for name, value in cycle.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(rest)
-        cycle.transport.write(b"".join(parts))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
+        self._has_turn = False
+        method, scheme = self.parser.get_method(), self.scheme or "http"
+        found = self._at_once(method, self.url, self.headers, self._address, scheme)
+        if found is None:
+            return False
+        head, body = found
+        is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
+        if self._common is not self.server_state.default_headers:  # a new date, once a second
+            self._common = self.server_state.default_headers
+            self._common_lines = b"".join(b"%b: %b\r\n" % each for each in self._common)
+        close = b"connection: close\r\n" if is_last else b""
+        self.transport.write(b"%b%b%b\r\n%b" % (head, self._common_lines, close, body))
+        if is_last:
+            self.transport.close()
+        self.server_state.total_requests += 1
         return True
 
     @property
-    def is_waiting_for_head(self) -> bool:
-        """No request is being answered, and none that is complete has come yet."""
+    def _is_busy(self) -> bool:
+        """A request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None:
-            return True
-        # Between two requests uvicorn's own timer runs, until the next one's first byte.
-        return cycle.response_complete and self.timeout_keep_alive_task is None
+        return cycle is not None and not cycle.response_complete
 
     def look(self) -> None:
-        """Close the connection if its head has been under way since the look before."""
-        if not self.is_waiting_for_head:
-            self._waits = False
-        elif self._waits and self._waits_after is self.cycle:
+        """Close the connection if nothing has gone on since the look before."""
+        if self._is_busy:
+            self._heads_seen = -1
+        elif self._heads_seen == self._heads:
             self.transport.close()
         else:
-            self._waits, self._waits_after = True, self.cycle
+            self._heads_seen = self._heads
 
 
 def _bytes_of(headers: list[tuple[bytes, bytes]]) -> int:

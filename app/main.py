@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -80,7 +81,7 @@ class Application(Router):
         )
 
     @asynccontextmanager
-    async def _lifespan(self, app: Router) -> AsyncIterator[None]:
+    async def _lifespan(self, app: Router) -> AsyncIterator[dict[str, Any]]:
         await upgrade(self.settings.database)
         await self.redirect.open()
         if self.recorder is not None:
@@ -89,7 +90,7 @@ class Application(Router):
         await self.delivery.open()
         # What is there now stays: collecting garbage need not look at it again, 30 ms each time.
         gc.freeze()
-        yield
+        yield self.redirect.state
         await self.delivery.close()
         await self.redirect.close()
         await self.conversions.close()

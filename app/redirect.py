@@ -16,12 +16,14 @@ import logging
 import re
 import time
 from collections.abc import Collection
+from http import HTTPStatus
 from typing import Any
 
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
+from app.answers import ANY_CLICK, AT_ONCE, Answer, AtOnce, Headers, page
 from app.change_table import ChangeTable
 from app.clicks.addresses import MissBudget, Networks, client_address, is_https, packed
 from app.clicks.classifier import is_prefetch
@@ -36,6 +38,7 @@ from app.settings import Settings
 log = logging.getLogger(__name__)
 
 _CODE = re.compile(rb"/[0-9A-Za-z_-]{3,64}")
+_TARGET = re.compile(rb"/([^?#]*)(?:\?([^#]*))?")  # what is none may still be a request
 _NOT_IN_URLS = re.compile(r"[^!-~]")
 # Longer ones are cut: what is beyond is of no use to the recorder.
 LONGEST_AGENT = 1024
@@ -44,90 +47,24 @@ LONGEST_QUERY = 2048
 ROTATE_S = 60
 TICK_S = 5
 
-Headers = list[tuple[bytes, bytes]]
-
-_COMMON: Headers = [
-    (b"cache-control", b"private, no-store, max-age=0"),
-    (b"x-robots-tag", b"noindex, nofollow"),
-    (b"referrer-policy", b"strict-origin-when-cross-origin"),
-    (b"x-content-type-options", b"nosniff"),
-]
-FOUND = b"HTTP/1.1 302 Found\r\n"
-# Where a server can send an answer as it is, without checking and joining it each time: our
-# own `app.http_limits` can. Any other gets the same answer in ASGI's messages.
-PREPARED = "tracklinks.prepared"
-_NO_BODY = {"type": "http.response.body", "body": b""}
-# Keeps the place of a click's id in an answer that is prepared for all. It is drawn at the
-# start, so nothing that is stored can contain it.
-_ANY_CLICK = uuid7().hex
-_ANY_CLICK_BYTES = _ANY_CLICK.encode()
-
-
-class _Page:
-    """An answer that is always the same."""
-
-    def __init__(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
-        html = f"<!doctype html><html lang=en><title>{text}</title><p>{text}\n".encode()
-        self.start = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", b"text/html; charset=utf-8"),
-                (b"content-length", b"%d" % len(html)),
-                *_COMMON,
-                *headers,
-            ],
-        }
-        self.body = {"type": "http.response.body", "body": html}
-
-    async def __call__(self, scope: Scope, send: Send) -> None:
-        await send(self.start)
-        await send(_NO_BODY if scope["method"] == "HEAD" else self.body)
-
-
-_NOT_FOUND = _Page(404, "There is no such link.")
-_GONE = _Page(410, "This link is no longer in use.")
-_WRONG_METHOD = _Page(405, "A link is followed with GET.", (b"allow", b"GET, HEAD"))
-_TOO_MANY = _Page(429, "Too many unknown links. Try again in a minute.", (b"retry-after", b"60"))
-_AWAY = _Page(503, "This link can't be looked up now. Try again.", (b"retry-after", b"5"))
-_NOT_YET = _Page(503, "Not before it is clicked.", (b"retry-after", b"60"))
-
-
-class Answer:
-    """The redirect to one destination: as ASGI has it, and as the bytes behind a status line."""
-
-    __slots__ = ("_location", "rest")
-
-    def __init__(self, location: bytes, rest: bytes) -> None:
-        self._location = location
-        self.rest = rest
-
-    @classmethod
-    def to(cls, destination: str) -> "Answer":
-        # What was stored is clean; were it not, no byte of it could begin another header.
-        location = _NOT_IN_URLS.sub(_percent, destination).encode("ascii")
-        headers = b"".join(b"%b: %b\r\n" % header for header in _headers(location))
-        return cls(location, headers + b"\r\n")
-
-    def of_click(self, click_id: bytes) -> "Answer":
-        """The same with this id in the place that was kept for it."""
-        return Answer(
-            self._location.replace(_ANY_CLICK_BYTES, click_id),
-            self.rest.replace(_ANY_CLICK_BYTES, click_id),
-        )
-
-    @property
-    def start(self) -> dict[str, Any]:
-        headers = _headers(self._location)
-        return {"type": "http.response.start", "status": 302, "headers": headers}
-
-
-def _headers(location: bytes) -> Headers:
-    return [(b"location", location), (b"content-length", b"0"), *_COMMON]
-
-
-def _percent(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found[0].encode())
+_WRONG_METHOD = page(
+    HTTPStatus.METHOD_NOT_ALLOWED, "A link is followed with GET.", (b"allow", b"GET, HEAD")
+)
+_NOT_FOUND = page(HTTPStatus.NOT_FOUND, "There is no such link.")
+_GONE = page(HTTPStatus.GONE, "This link is no longer in use.")
+_TOO_MANY = page(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many unknown links. Try again in a minute.",
+    (b"retry-after", b"60"),
+)
+_AWAY = page(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "This link can't be looked up now. Try again.",
+    (b"retry-after", b"5"),
+)
+_NOT_YET = page(
+    HTTPStatus.SERVICE_UNAVAILABLE, "Not before it is clicked.", (b"retry-after", b"60")
+)
 
 
 class CodeRoute(Route):
@@ -178,6 +115,11 @@ class Redirect:
         """To stand first, so that nothing behind it costs a click anything."""
         return CodeRoute(self, self._reserved)
 
+    @property
+    def state(self) -> dict[str, AtOnce]:
+        """What a lifespan gives to the server, so that it need not wait where we don't."""
+        return {AT_ONCE: self._at_once}
+
     async def open(self) -> None:
         await self._links.open()
         self.journal.open()
@@ -194,55 +136,80 @@ class Redirect:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in {"GET", "HEAD"}:
-            self.answered[405] += 1
-            await _WRONG_METHOD(scope, send)
-            return
+        answer, click_id = await self._answer(scope)
+        self.answered[answer.status] += 1
+        await answer.send(send, click_id, is_head=scope["method"] == "HEAD")
+
+    def _at_once(
+        self, method: bytes, target: bytes, headers: Headers, address: str, scheme: str
+    ) -> tuple[bytes, bytes] | None:
+        """The same answer as bytes, if nothing has to be waited for: see `app.answers.AT_ONCE`."""
+        is_head = method == b"HEAD"
+        found = _TARGET.fullmatch(target)
+        if found is None or not (is_head or method == b"GET") or self.journal.is_awaited:
+            return None
+        link = self._links.kept(found[1].lower())  # so it has been found, by the route
+        if link is None:
+            return None
+        query: bytes = found[2] or b""
+        answer, click_id = self._follow(link, is_head, query, headers, address, scheme)
+        self.answered[answer.status] += 1
+        return answer.head(click_id), b"" if is_head else answer.body
+
+    async def _answer(self, scope: Scope) -> tuple[Answer, bytes]:
+        """What to say, and the id of the click for it."""
+        method = scope["method"]
+        if method not in {"GET", "HEAD"}:
+            return _WRONG_METHOD, b""
+        client = scope["client"]
+        address: str = client[0] if client else ""
         code: bytes = scope["raw_path"][1:].lower()
         link = self._links.kept(code)
         if link is None:
             try:
                 link = await self._links.find(code)
             except LinksAway:
-                self.answered[503] += 1
-                await _AWAY(scope, send)
-                return
+                return _AWAY, b""
             if link is None:
-                await self._miss(scope, send)
-                return
+                return self._missed(scope["headers"], address), b""
+        query: bytes = scope["query_string"]
+        followed = self._follow(
+            link, method == "HEAD", query, scope["headers"], address, scope["scheme"]
+        )
+        if self.journal.is_awaited:
+            await self.journal.forced()
+        return followed
+
+    def _follow(
+        self, link: Link, is_head: bool, query: bytes, headers: Headers, address: str, scheme: str
+    ) -> tuple[Answer, bytes]:
+        """Append the hit to the journal, and say where it leads."""
         try:
-            is_refused, click_id = self._record(scope, link)
+            is_refused, click_id = self._record(link, is_head, query, headers, address, scheme)
         except Exception:  # whatever it is, the viewer goes on
             self.journal.lost += 1
             log.exception("A click was redirected and not recorded")
             is_refused, click_id = False, None
-        if self.journal.is_awaited:
-            await self.journal.forced()
         if link.is_archived:
-            self.answered[410] += 1
-            await _GONE(scope, send)
-        elif is_refused:
-            self.answered[503] += 1
-            await _NOT_YET(scope, send)
-        else:
-            self.answered[302] += 1
-            await _follow(link, click_id, scope, send)
+            return _GONE, b""
+        if is_refused:
+            return _NOT_YET, b""
+        if click_id is None or link.click_parameter is None:
+            return _untracked(link, query), b""
+        return _tracked(link, link.click_parameter, query), click_id.hex().encode()
 
-    def _record(self, scope: Scope, link: Link) -> tuple[bool, bytes | None]:
-        """Append the hit to the journal. True for a prefetch, which is to be refused; and the
-        click's id, where the destination may know it."""
-        is_head = scope["method"] == "HEAD"
-        query: bytes = scope["query_string"]
-        fields: Headers = scope["headers"]
+    def _record(
+        self, link: Link, is_head: bool, query: bytes, fields: Headers, address: str, scheme: str
+    ) -> tuple[bool, bytes | None]:
+        """True for a prefetch, which is to be refused; and the click's id, where the destination
+        may know it."""
         headers = dict(fields)
         now_ms = time.time_ns() // 1_000_000
-        client = scope["client"]
-        address: str = client[0] if client else ""
-        secure = scope["scheme"] == "https"
+        secure = scheme == "https"
         if self._has_proxies:
             peer = address or None
             address = client_address(peer, fields, self._proxies)
-            secure = is_https(scope["scheme"], peer, fields, self._proxies)
+            secure = is_https(scheme, peer, fields, self._proxies)
         agent = headers.get(b"user-agent", b"")[:LONGEST_AGENT]
         visitor = before = None
         click_id = uuid7().bytes
@@ -279,41 +246,35 @@ class Redirect:
         )
         return prefetch and not is_head, click_id if is_known else None
 
-    async def _miss(self, scope: Scope, send: Send) -> None:
+    def _missed(self, headers: Headers, address: str) -> Answer:
         self.misses += 1
-        client = scope["client"]
-        address = client[0] if client else ""
         if self._has_proxies:
-            address = client_address(address or None, scope["headers"], self._proxies)
+            address = client_address(address or None, headers, self._proxies)
         is_within = self._budget.spend(packed(address), time.monotonic())
-        self.answered[404 if is_within else 429] += 1
-        await (_NOT_FOUND if is_within else _TOO_MANY)(scope, send)
+        return _NOT_FOUND if is_within else _TOO_MANY
 
 
-async def _follow(link: Link, click_id: bytes | None, scope: Scope, send: Send) -> None:
-    query: bytes = scope["query_string"]
-    if click_id is not None and link.click_parameter is not None:
-        answer = _tracked(link, link.click_parameter, click_id.hex(), query)
-    elif query:
-        answer = Answer.to(pass_through(link.destination, query))
-    elif (answer := link.answer) is None:
-        answer = link.answer = Answer.to(link.destination)
-    extensions = scope.get("extensions")
-    if (
-        extensions is not None
-        and PREPARED in extensions
-        and extensions[PREPARED]["send"](FOUND, answer.rest)
-    ):
-        return
-    await send(answer.start)
-    await send(_NO_BODY)
-
-
-def _tracked(link: Link, parameter: str, click_id: str, query: bytes) -> Answer:
+def _untracked(link: Link, query: bytes) -> Answer:
     if query:
-        return Answer.to(with_click_id(link.destination, query, parameter, click_id))
-    if (prepared := link.tracked_answer) is None:
-        location = with_click_id(link.destination, b"", parameter, _ANY_CLICK)
-        prepared = link.tracked_answer = Answer.to(location)
-    answer: Answer = prepared
-    return answer.of_click(click_id.encode())
+        return _to(pass_through(link.destination, query))
+    if link.answer is None:
+        link.answer = _to(link.destination)
+    return link.answer
+
+
+def _tracked(link: Link, parameter: str, query: bytes) -> Answer:
+    if query:
+        return _to(with_click_id(link.destination, query, parameter, ANY_CLICK))
+    if link.tracked_answer is None:
+        link.tracked_answer = _to(with_click_id(link.destination, b"", parameter, ANY_CLICK))
+    return link.tracked_answer
+
+
+def _to(destination: str) -> Answer:
+    # What was stored is clean; were it not, no byte of it could begin another header.
+    location = _NOT_IN_URLS.sub(_percent, destination).encode("ascii")
+    return Answer(HTTPStatus.FOUND, [(b"location", location)])
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvicorn
 from sqlmodel import select
@@ -66,11 +67,11 @@ def ours(*, is_drained: bool) -> ASGIApp:
     keeper = RecorderKeeper(settings) if is_drained else None
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Router) -> AsyncIterator[None]:
+    async def lifespan(app: Router) -> AsyncIterator[dict[str, Any]]:
         await redirect.open()
         if keeper is not None:
             await keeper.open()
-        yield
+        yield redirect.state
         await redirect.close()
         if keeper is not None:
             await keeper.close()

@@ -35,9 +35,15 @@ HttpProtocol = type[LimitedHttpProtocol] | Literal["h11"]
 RESERVED = ("graphql", "manager", "reports")
 
 
-def application(redirect: Redirect) -> Router:
+def application(redirect: Redirect, *, at_once: bool = True) -> Router:
     """As the server puts it together: the redirect first, all else behind it."""
-    return Router([redirect.route(), Mount("/", app=Starlette())], redirect_slashes=False)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Router) -> AsyncIterator[dict[str, Any]]:
+        yield redirect.state if at_once else {}
+
+    routes = [redirect.route(), Mount("/", app=Starlette())]
+    return Router(routes, redirect_slashes=False, lifespan=lifespan)
 
 
 @dataclass
@@ -185,27 +191,35 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, *, http: HttpProtocol = LimitedHttpProtocol, **options: Any
+        self, *, http: HttpProtocol = LimitedHttpProtocol, at_once: bool = True, **options: Any
     ) -> AsyncIterator[int]:
-        """The same behind a real uvicorn in this process. Yields the port."""
-        async with self.redirecting(**options) as redirect:
-            config = uvicorn.Config(
-                application(redirect),
-                port=0,
-                http=http,
-                proxy_headers=False,
-                access_log=False,
-                lifespan="off",
-                log_level="critical",
-            )
-            server = uvicorn.Server(config)
-            # Without taking the signals, which are pytest's.
-            task = asyncio.create_task(server._serve())
-            while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
-                await asyncio.sleep(0.005)
-            yield server.servers[0].sockets[0].getsockname()[1]
-            server.should_exit = True
-            await task
+        """The same behind a real uvicorn in this process. Yields the port.
+
+        ``at_once``: whether our own protocol may answer where it reads.
+        """
+        async with (
+            self.redirecting(**options) as redirect,
+            uvicorn_serving(application(redirect, at_once=at_once), http) as port,
+        ):
+            yield port
+
+
+@contextlib.asynccontextmanager
+async def uvicorn_serving(
+    app: Router, http: HttpProtocol = LimitedHttpProtocol
+) -> AsyncIterator[int]:
+    """An application behind a real uvicorn in this process. Yields the port."""
+    config = uvicorn.Config(
+        app, port=0, http=http, proxy_headers=False, access_log=False, log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    # Without taking the signals, which are pytest's.
+    task = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
+        await asyncio.sleep(0.005)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
 
 
 async def ask(

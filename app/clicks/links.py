@@ -30,6 +30,7 @@ from typing import Any, Protocol
 import asyncpg
 
 from app import destinations
+from app.answers import Answer
 from app.change_table import WRITERS, ChangeTable, slot_of
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ class Link:
         self.click_parameter: str | None = row[5]
         self.program: bytes = b"\x08" + self.program_id.to_bytes(8)  # length-prefixed
         # What the redirect prepares once for all who come, without and with a click's id.
-        self.answer: Any = None
-        self.tracked_answer: Any = None
+        self.answer: Answer | None = None
+        self.tracked_answer: Answer | None = None
         self.slot = slot
         self.stamp = stamp
 

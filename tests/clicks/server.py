@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,10 +22,10 @@ def create() -> Router:
     keeper = RecorderKeeper(settings)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Router) -> AsyncIterator[None]:
+    async def lifespan(app: Router) -> AsyncIterator[dict[str, Any]]:
         await redirect.open()
         await keeper.open()
-        yield
+        yield redirect.state
         await redirect.close()
         await keeper.close()
 
