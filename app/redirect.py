@@ -7,6 +7,9 @@ without Request or Response, behind no middleware; what it answers is prepared o
 link; and all it does besides the look-up is to hash the visitor and append the hit to the
 journal. Everything that can wait is done by the recorder.
 
+Where nothing has to be waited for, there is a shorter way than ASGI: `_at_once`, which a server
+that knows it calls first. Both end in `_follow`, so they answer and record alike.
+
 A link is named by the raw bytes of the path, folded to lower case: nothing percent-decoded
 names one. No header of the request chooses where it leads, and `Host` is never read.
 """

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from app.database import Database
 from app.demo import seed, shared_report
-from app.http_limits import LimitedHttpProtocol
+from app.http_protocol import LimitedHttpProtocol
 from app.main import demo_key, demo_key_path, destination_check
 from app.messages.addresses import open_addresses
 from app.migrations import upgrade

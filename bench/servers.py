@@ -98,7 +98,7 @@ def main() -> None:
         factory=True,
         port=int(sys.argv[1]),
         workers=int(sys.argv[2]),
-        http="app.http_limits:LimitedHttpProtocol" if is_ours else "httptools",
+        http="app.http_protocol:LimitedHttpProtocol" if is_ours else "httptools",
         loop="uvloop",
         proxy_headers=False,
         access_log=False,

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Router
 from app.change_table import ChangeTable
 from app.clicks.recorder import Recorder, open_store
 from app.database import Database
-from app.http_limits import LimitedHttpProtocol
+from app.http_protocol import LimitedHttpProtocol
 from app.models import Campaign, Creator, Enrollment, Program, Stage, TrackingLink
 from app.redirect import Redirect
 from app.resolvers.recount import verify

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from app.http_limits import LimitedHttpProtocol
+from app.http_protocol import LimitedHttpProtocol
 from tests.site import DESTINATION, PHONE, RESERVED, HttpProtocol, Site, ask, send_raw
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -351,7 +351,7 @@ async def test_a_request_whose_end_two_could_see_differently_is_the_last_one(
 async def test_half_a_request_does_not_hold_a_connection(
     sqlite_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.http_limits.LOOK_S", 0.1)
+    monkeypatch.setattr("app.http_protocol.LOOK_S", 0.1)
     await sqlite_site.add_links(LIVE)
     whole = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode()
     async with sqlite_site.serving() as port:

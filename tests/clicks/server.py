@@ -11,7 +11,7 @@ from starlette.routing import Mount, Router
 
 from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
-from app.http_limits import LimitedHttpProtocol
+from app.http_protocol import LimitedHttpProtocol
 from app.redirect import Redirect
 from app.settings import Settings
 

@@ -1,17 +1,16 @@
-"""Limits on what a stranger may send before any of our code sees it, for uvicorn.
+"""How HTTP is read, for uvicorn: with limits for strangers, and answering clicks on the spot.
 
 DESIGN
 ------
 uvicorn with httptools takes headers without end and waits for them without end. Here a
-request's head has a limit in bytes, fields and seconds.
+request's head has a limit in bytes, fields and seconds. It must not cost a redirect anything:
+bytes are counted once for each piece that arrives, and field by field only when there are
+suspiciously many. Slow heads, and connections that nothing comes from, are found by looking at
+all of them every few seconds, not by a timer for each.
 
-And what can be answered without waiting is answered where it was read (`app.answers.AT_ONCE`).
-uvicorn makes a task for each request, and checks and joins each header of each answer: three
-times the work of a redirect, and three turns of the event loop, behind whatever else is busy.
-
-It must not cost a redirect anything: bytes are counted once for each piece that arrives, and
-field by field only when there are suspiciously many. Slow heads are found by looking at all
-connections every few seconds, not by a timer for each.
+What can be answered without waiting is answered where it was read (`app.answers.AT_ONCE`):
+no task, no messages, and no second turn of the event loop, which may be busy with something
+else. All the rest goes the way of uvicorn and ASGI, with the same answer.
 """
 
 import asyncio
@@ -45,18 +44,20 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_bytes = 0
-        # How many heads were complete, and whether the last one is.
+        # How many heads have begun to be answered, and whether another one is under way.
         self._heads = 0
         self._is_in_head = True
-        # As many as there were at the last look, if it saw nothing else go on.
+        # How many there were at the last look, if it found nothing going on.
         self._heads_seen = -1
-        # Only what is simple is answered at once: all else is uvicorn's, with its own settings.
+        # These settings of uvicorn are about its own way of answering.
         is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
         is_simple = not (is_logged or self.root_path or self.limit_concurrency)
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE) if is_simple else None
         self._address = ""
         self._common: list[tuple[bytes, bytes]] = []
         self._common_lines = b""
+        # Whether this piece of data may still have a request answered at once; whether the request
+        # has more than that would look at; and whether it was answered so.
         self._has_turn = False
         self._has_more = False
         self._is_answered = False
