@@ -66,6 +66,7 @@ class Variant:
     links: int = 1_000
     # Whether the program tracks conversions: each answer then has the id of its click.
     is_tracked: bool = False
+    fsync: str = "second"
 
     @property
     def is_recording(self) -> bool:
@@ -81,6 +82,7 @@ def variants() -> list[Variant]:
         Variant("bare, 1 worker", "bare"),
         Variant("ours, 1e3 links", "ours"),
         Variant("ours, 1e3 links, click ids", "ours", is_tracked=True),
+        Variant("ours, 1e3 links, fsync always", "ours", fsync="always"),
         Variant("ours, 1e5 links", "ours", links=100_000),
         Variant("ours, 1e6 links", "ours", links=1_000_000),
         Variant("ours, 1e6 links, recorder running", "drained", links=1_000_000),
@@ -168,11 +170,16 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
         cores = sorted(os.sched_getaffinity(0))
         # One worker: a core for it, one for the load, which the recorder shares with the load.
         server_cores = cores if variant.workers > 1 or variant.kind == "drained" else cores[:1]
-        environment = os.environ | {"TRACKLINKS_DATA_DIR": folder, "BENCH_KIND": variant.kind}
+        environment = {
+            "TRACKLINKS_DATA_DIR": folder,
+            "TRACKLINKS_JOURNAL_FSYNC": variant.fsync,
+            "BENCH_KIND": variant.kind,
+            "BENCH_CORES": ",".join(map(str, server_cores)),
+        }
         server = subprocess.Popen(
             [sys.executable, "-m", "bench.servers", str(PORT), str(variant.workers)],
             cwd=ROOT,
-            env=environment | {"BENCH_CORES": ",".join(map(str, server_cores))},
+            env=os.environ | environment,
             stderr=subprocess.DEVNULL,
         )
         try:
