@@ -348,22 +348,24 @@ async def test_a_request_whose_end_two_could_see_differently_is_the_last_one(
             writer.close()
 
 
-async def test_half_a_request_does_not_hold_a_connection(
-    sqlite_site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("whole", [0, 1, 2])
+@pytest.mark.parametrize("part", [0, 20])
+async def test_half_a_request_or_none_does_not_hold_a_connection(
+    sqlite_site: Site, monkeypatch: pytest.MonkeyPatch, whole: int, part: int
 ) -> None:
+    """Nor behind whole ones, of which the first is answered by the application."""
     monkeypatch.setattr("app.http_protocol.LOOK_S", 0.1)
     await sqlite_site.add_links(LIVE)
-    whole = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode()
+    request = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode()
     async with sqlite_site.serving() as port:
-        for is_first in (True, False):  # also behind a request that was whole
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            async with asyncio.timeout(5):
-                if not is_first:
-                    writer.write(whole)
-                    await reader.readuntil(b"\r\n\r\n")
-                writer.write(whole[:20])
-                assert await reader.read() == b""  # the server closed it
-            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(5):
+            for _ in range(whole):
+                writer.write(request)
+                await reader.readuntil(b"\r\n\r\n")
+            writer.write(request[:part])
+            assert await reader.read() == b""  # the server closed it
+        writer.close()
 
 
 async def test_a_destination_whose_host_became_our_own_leads_nowhere(site: Site) -> None:
