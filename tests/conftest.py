@@ -55,25 +55,31 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn; a test that is about one of them says so by parametrize, indirect."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database with nothing in it; on SQLite the file does not exist yet."""
-    if request.param == "sqlite":
+    if engine == "sqlite":
         yield f"sqlite:///{tmp_path / 'tracklinks.db'}"
     else:
         with _new_postgres(request.getfixturevalue("postgres")) as address:
             yield _text(address)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def new_url(
-    request: pytest.FixtureRequest, tmp_path: Path
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Callable[[], AbstractContextManager[str]]:
     """Makes migrated databases without rows, one after the other; each is gone after its block.
 
     Made by copying: some milliseconds.
     """
-
-    if request.param == "sqlite":
+    if engine == "sqlite":
         return partial(_copied, request.getfixturevalue("sqlite_template"), tmp_path)
     template: URL = request.getfixturevalue("postgres_template")
     return partial(_cloned, request.getfixturevalue("postgres"), template)

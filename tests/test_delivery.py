@@ -183,7 +183,7 @@ def was_tried(world: World, enrollment: str, times: int) -> bool:
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_connection_is_secured_and_logged_in_as_the_settings_say(
     settings: Settings,
     operator_key: str,

@@ -20,7 +20,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&{{first_name}}"
 # They need a browser, which `make test` must not.
 pytestmark = [
     pytest.mark.tools,
-    pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True),
+    pytest.mark.parametrize("engine", ["sqlite"], indirect=True),
 ]
 
 

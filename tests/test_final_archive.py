@@ -229,8 +229,8 @@ NEVER_EMPTIED = (
     "conversion",
     "conversion_entry",
 )
-only_sqlite = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
-only_postgresql = pytest.mark.parametrize("engine_url", ["postgresql"], indirect=True)
+only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def fuzzed(world: World, settings: Settings, count: int) -> None:
     assert len(answers) <= 5
 
 
-@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_no_byte_in_a_path_breaks_the_answer_or_comes_back_in_it(
     world: World, settings: Settings
 ) -> None:

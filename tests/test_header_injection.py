@@ -79,7 +79,7 @@ async def test_nothing_that_is_asked_for_adds_a_header(sqlite_site: Site, shape:
     assert followed > len(INJECTIONS)
 
 
-@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_no_utm_value_and_no_label_adds_a_header(world: World, settings: Settings) -> None:
     campaign = world.a_campaign()
     for injection in INJECTIONS:

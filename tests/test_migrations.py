@@ -252,7 +252,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(engine_ur
     assert await migrations.current(engine_url) == "9999"
 
 
-@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_migration_that_leaves_broken_references_is_undone(engine_url: str) -> None:
     """Foreign keys are off meanwhile: a table that lost rows in its copy must not go unseen."""
     with closing(sqlite3.connect(engine_url.removeprefix("sqlite:///"))) as connection:

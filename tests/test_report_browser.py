@@ -18,7 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 # They need a browser, which `make test` must not.
 pytestmark = [
     pytest.mark.tools,
-    pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True),
+    pytest.mark.parametrize("engine", ["sqlite"], indirect=True),
 ]
 
 
