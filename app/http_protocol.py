@@ -15,10 +15,12 @@ else. All the rest goes the way of uvicorn and ASGI, with the same answer.
 
 import asyncio
 import logging
+import socket
 import weakref
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from app.answers import AT_ONCE, AtOnce
 
@@ -30,6 +32,8 @@ FIELDS = 100
 PIPELINED = 100
 # A head that is not complete after two looks is given up: after 5 to 10 seconds.
 LOOK_S = 5.0
+# Who takes nothing of an answer for so many looks, a minute, does not want it.
+STUCK_LOOKS = 12
 # With these a request has a body, or wants something of the server.
 _MORE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
@@ -43,17 +47,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        # Of what is not body, since the last whole head.
         self._head_bytes = 0
-        # How many heads have begun to be answered, and whether another one is under way.
+        self._is_in_head = False
+        # Whether that head began in an earlier piece of data, and whether in this one a head was
+        # completed, or a body went on.
+        self._is_split = False
+        self._has_moved = False
+        # How many heads were whole; and at the last look, if it found nothing going on.
         self._heads = 0
-        self._is_in_head = True
-        # How many there were at the last look, if it found nothing going on.
         self._heads_seen = -1
+        # What was not sent yet at the last look, and for how many looks it has been the same.
+        self._unsent = 0
+        self._stuck = 0
         # These settings of uvicorn are about its own way of answering.
         is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
-        is_simple = not (is_logged or self.root_path or self.limit_concurrency)
+        is_simple = not (
+            is_logged or self.root_path or self.limit_concurrency or self.config.proxy_headers
+        )
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE) if is_simple else None
-        self._address = ""
         self._common: list[tuple[bytes, bytes]] = []
         self._common_lines = b""
         # Whether this piece of data may still have a request answered at once; whether the request
@@ -64,20 +76,29 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        self._address = self.client[0] if self.client else ""
+        if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
+            transport.abort()  # it is gone already, and nobody must be taken for a proxy of ours
         _watch(self)
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)
         self._has_turn = True
-        before = self._heads
+        self._is_split = self._is_in_head
+        self._has_moved = False
         super().data_received(data)
-        if not self._is_in_head:
-            self._head_bytes = 0  # the head is complete; what follows is body
-        elif self._heads != before:  # whole requests came before: only the rest is of this head
-            self._head_bytes = len(self.url) + _bytes_of(self.headers)
-        elif self._head_bytes > TARGET_BYTES + HEADER_BYTES and not self.transport.is_closing():
+        if self._has_moved:  # only what is behind is of a head, or of what follows a body
+            is_head = self._is_in_head
+            self._head_bytes = len(self.url) + _bytes_of(self.headers) if is_head else 0
+        elif self._head_bytes > TARGET_BYTES + HEADER_BYTES:
             self.send_400_response("The request's head is too large.")
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def handle_websocket_upgrade(self) -> None:
+        if not self.transport.is_closing():
+            super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -101,16 +122,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if len(self.headers) > FIELDS or len(self.pipeline) >= PIPELINED:
             raise TooLarge
         # Several requests may have come in one piece, so the sum is made only if it matters.
-        if self._head_bytes > HEADER_BYTES and _bytes_of(self.headers) > HEADER_BYTES:
+        is_suspicious = self._is_split or self._head_bytes > HEADER_BYTES
+        if is_suspicious and _bytes_of(self.headers) > HEADER_BYTES:
             raise TooLarge
         self._heads += 1
         self._is_in_head = False
+        self._has_moved = True
         # What comes behind the last request of a connection is nobody's.
         self._is_answered = self.transport.is_closing() or self._answer()
         if not self._is_answered:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._has_moved = True
         if not self._is_answered:
             super().on_body(body)
 
@@ -133,7 +157,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return False
         self._has_turn = False
         method, scheme = self.parser.get_method(), self.scheme or "http"
-        found = self._at_once(method, self.url, self.headers, self._address, scheme)
+        address = self.client[0] if self.client else ""
+        found = self._at_once(method, self.url, self.headers, address, scheme)
         if found is None:
             return False
         head, body = found
@@ -156,7 +181,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def look(self) -> None:
         """Close the connection if nothing has gone on since the look before."""
-        if self._is_busy:
+        unsent = self.transport.get_write_buffer_size()
+        self._stuck = self._stuck + 1 if unsent and unsent == self._unsent else 0
+        self._unsent = unsent
+        if self._stuck >= STUCK_LOOKS:
+            self.transport.abort()  # closing would wait for it to be read
+        elif self._is_busy or unsent:
             self._heads_seen = -1
         elif self._heads_seen == self._heads:
             self.transport.close()
@@ -168,13 +198,13 @@ def _bytes_of(headers: list[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-_looking: "weakref.WeakSet[asyncio.AbstractEventLoop]" = weakref.WeakSet()
+_watched: weakref.WeakSet[ServerState] = weakref.WeakSet()
 
 
 def _watch(protocol: LimitedHttpProtocol) -> None:
     """Begin to look at the connections of this server, with its first one."""
-    if protocol.loop not in _looking:
-        _looking.add(protocol.loop)
+    if protocol.server_state not in _watched:
+        _watched.add(protocol.server_state)
         protocol.loop.call_later(LOOK_S, _look, protocol.loop, protocol.connections)
 
 

@@ -361,9 +361,10 @@ async def test_fifty_thousand_events_in_two_orders_add_up(database: Database) ->
 def test_fifty_thousand_events_in_two_hundred_orders_add_up_alike(
     new_url: Callable[[], AbstractContextManager[str]],
 ) -> None:
-    """CV-6 to the letter: 200 times 50,003 events, on SQLite in 9 to 78 s each, 70 minutes in all.
+    """CV-6 to the letter: 200 times 50,003 events, on SQLite 9 to 78 s each, 70 minutes in all.
 
-    That was on a machine with other work. With `--log-cli-level=INFO` it says how far it is.
+    On PostgreSQL 23 to 230 s, in all 169 minutes, by two processes in half the time. That was on a
+    machine with other work. With `--log-cli-level=INFO` it says how far it is.
     """
     events = some_events(50_000, seed=5, corrected=0.005)
     expected = modelled(events)
