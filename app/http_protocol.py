@@ -29,7 +29,7 @@ HEADER_BYTES = 16 * 1024
 FIELDS = 100
 # So many requests wait behind one that is being answered. All that arrive in one piece are read
 # before anybody else's: thousands would keep every viewer waiting.
-PIPELINED = 100
+PIPELINED = 16
 # A head that is not complete after two looks is given up: after 5 to 10 seconds.
 LOOK_S = 5.0
 # Who takes nothing of an answer for so many looks, a minute, does not want it.

@@ -36,7 +36,7 @@ async def test_a_head_without_end_is_refused(sqlite_site: Site, request_: bytes)
 
 async def test_pipelined_requests_are_each_answered(sqlite_site: Site) -> None:
     await sqlite_site.add_links(LIVE)
-    many = 40
+    many = 16
     async with sqlite_site.serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         one = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}{{}}\r\n\r\n"
@@ -49,8 +49,8 @@ async def test_pipelined_requests_are_each_answered(sqlite_site: Site) -> None:
 
 async def test_half_a_request_behind_many_whole_ones_is_waited_for(sqlite_site: Site) -> None:
     await sqlite_site.add_links(LIVE)
-    one = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}{'y' * 800}\r\n\r\n".encode()
-    many = 50  # more bytes than one head may have
+    one = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}{'y' * 2_000}\r\n\r\n".encode()
+    many = 15  # more bytes than one head may have
     async with sqlite_site.serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(one * many + one[:500])
@@ -78,7 +78,7 @@ async def test_more_requests_at_once_than_anybody_has_are_refused(sqlite_site: S
         writer.write(one * 1_000)
         async with asyncio.timeout(10):
             answers = await reader.read()  # the server closes the connection
-        assert answers.count(b" 302 ") <= 100
+        assert answers.count(b" 302 ") <= 17
         assert answers.count(b" 400 ") == 1
         writer.close()
 
