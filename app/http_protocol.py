@@ -30,6 +30,8 @@ FIELDS = 100
 # So many requests wait behind one that is being answered. All that arrive in one piece are read
 # before anybody else's: thousands would keep every viewer waiting.
 PIPELINED = 16
+# Pieces that are longer than a browser's request are looked through for more than so many.
+LONG_PIECE_BYTES = 4 * 1024
 # A head that is not complete after two looks is given up: after 5 to 10 seconds.
 LOOK_S = 5.0
 # Who takes nothing of an answer for so many looks, a minute, does not want it.
@@ -81,6 +83,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         _watch(self)
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > LONG_PIECE_BYTES and self._is_flood(data):
+            self.send_400_response("Too many requests arrived together.")
+            return
         self._head_bytes += len(data)
         self._has_turn = True
         self._is_split = self._is_in_head
@@ -91,6 +96,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._head_bytes = len(self.url) + _bytes_of(self.headers) if is_head else 0
         elif self._head_bytes > TARGET_BYTES + HEADER_BYTES:
             self.send_400_response("The request's head is too large.")
+
+    def _is_flood(self, data: bytes) -> bool:
+        """Whether more requests begin here than may wait: not one is read, which takes time."""
+        cycle: RequestResponseCycle | None = self.cycle
+        is_elsewhere = self._is_in_head or (cycle is not None and cycle.more_body)
+        return (
+            not is_elsewhere
+            and data.startswith((b"GET ", b"HEAD "))
+            and data.count(b"\r\n\r\n") > PIPELINED + 1
+        )
 
     def send_400_response(self, msg: str) -> None:
         if not self.transport.is_closing():
