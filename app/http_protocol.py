@@ -5,8 +5,8 @@ DESIGN
 uvicorn with httptools takes headers without end and waits for them without end. Here a
 request's head has a limit in bytes, fields and seconds. It must not cost a redirect anything:
 bytes are counted once for each piece that arrives, and field by field only when there are
-suspiciously many. Slow heads, and connections that nothing comes from, are found by looking at
-all of them every few seconds, not by a timer for each.
+suspiciously many. Slow heads, connections that nothing comes from, and answers that nobody takes
+are found by looking at all of them every few seconds, not by a timer for each.
 
 What can be answered without waiting is answered where it was read (`app.answers.AT_ONCE`):
 no task, no messages, and no second turn of the event loop, which may be busy with something

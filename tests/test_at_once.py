@@ -10,11 +10,11 @@ import pytest
 
 from app.clicks.records import Record
 from app.clicks.segments import Segments
-from tests.site import PHONE, Site, application, ask, uvicorn_serving
+from tests.site import Site, application, ask, uvicorn_serving
+from tests.test_http_protocol import FOLLOW
 from tests.test_redirect import AGENTS, ARCHIVED, LIVE, REQUESTS, text_of
 
 TRACKED = "tr4ck3dd"
-FOLLOW = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode()
 MORE = [
     "Connection: close",
     "Connection: keep-alive",

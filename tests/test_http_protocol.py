@@ -128,14 +128,13 @@ async def test_half_a_request_or_none_does_not_hold_a_connection(
     """Nor behind whole ones, of which the first is answered by the application."""
     monkeypatch.setattr("app.http_protocol.LOOK_S", 0.1)
     await sqlite_site.add_links(LIVE)
-    request = f"GET /{LIVE} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode()
     async with sqlite_site.serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(5):
             for _ in range(whole):
-                writer.write(request)
+                writer.write(FOLLOW)
                 await reader.readuntil(b"\r\n\r\n")
-            writer.write(request[:part])
+            writer.write(FOLLOW[:part])
             assert await reader.read() == b""  # the server closed it
         writer.close()
 
