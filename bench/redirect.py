@@ -2,10 +2,10 @@
 
 Each round starts every server anew, in random order, pins it to the first core and the load
 (wrk) to the last, and divides by the bare server of the same round, because a machine's speed
-wanders. A first load asks as fast as it is answered, for the throughput; a second one asks every
-server equally often, for the latency. It fails if the clicks that were recorded are not the
-redirects that were answered, and where the recorder runs it tells how far behind it was when the
-first load ended.
+wanders. When all its processes have started, a short load warms it up. Then one asks as fast as
+it is answered, for the throughput; and one asks every server equally often, for the latency. It
+fails if the clicks that were recorded are not the redirects that were answered, and where the
+recorder runs it tells how far behind it was when the load at full speed ended.
 """
 
 import argparse
@@ -32,6 +32,9 @@ HOT = 1_000  # codes that are asked for, among all
 CONNECTIONS = 32
 PAUSE_MS = 12  # at the most, between two requests of a connection: about 5,000 requests a second
 PORT = 8765
+# What takes less than a twentieth of this is at rest.
+REST_S = 0.5
+WARM_S = 1
 
 LUA = """
 wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
@@ -184,10 +187,15 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
         )
         try:
             _wait_until_up()
+            _wait_until_at_rest(server.pid)
+            warm = load(script, cores[-1], WARM_S)
+            _wait_until_at_rest(server.pid)
             cpu_s = _cpu_s(server.pid)
             full = load(script, cores[-1], seconds)
-            is_drained = variant.kind == "drained"
-            behind_s = (full.answered - _count(data_dir)) / full.per_s if is_drained else 0.0
+            behind_s = 0.0
+            if variant.kind == "drained":
+                behind = warm.answered + full.answered - _count(data_dir)
+                behind_s = behind / full.per_s
             cpu_s = _cpu_s(server.pid) - cpu_s
             paced = load(script, cores[-1], seconds, "paced")
         finally:
@@ -195,8 +203,9 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
             server.wait(60)
         if variant.is_recording:
             # wrk hangs up with requests under way: at most one for each of its connections.
-            answered, recorded = full.answered + paced.answered, asyncio.run(_recorded(data_dir))
-            assert 0 <= recorded - answered <= 2 * CONNECTIONS, f"{answered=} {recorded=}"
+            answered = warm.answered + full.answered + paced.answered
+            recorded = asyncio.run(_recorded(data_dir))
+            assert 0 <= recorded - answered <= 3 * CONNECTIONS, f"{answered=} {recorded=}"
     cpu_us = cpu_s / full.answered * 1e6
     return Run(full.per_s, cpu_us, behind_s, paced.per_s, paced.p50_us, paced.p99_us)
 
@@ -253,6 +262,19 @@ def _wait_until_up() -> None:
     raise TimeoutError
 
 
+def _wait_until_at_rest(leader: int) -> None:
+    """Until every worker and the recorder have started: one that does not listen yet leaves all
+    connections to the other, and starting takes as much time as thousands of redirects."""
+    end = time.monotonic() + 30
+    used_s = _cpu_s(leader)
+    while time.monotonic() < end:
+        time.sleep(REST_S)
+        before_s, used_s = used_s, _cpu_s(leader)
+        if used_s - before_s < REST_S / 20:
+            return
+    raise TimeoutError
+
+
 def _cpu_s(leader: int) -> float:
     """What the server and its descendants have used."""
     parents: dict[int, int] = {}
@@ -273,7 +295,7 @@ def _cpu_s(leader: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument(
         "--only", default="", help="variants whose name holds this, and the bare ones"
     )

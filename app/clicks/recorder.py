@@ -251,7 +251,6 @@ def main() -> None:
     if is_child:
         # Ctrl-C reaches the whole group: the server ends first, and its last clicks are recorded.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.nice(5)
     # A batch is thousands of objects, none of them in a cycle: looking for one is a tenth of the
     # work by default.
     gc.freeze()
