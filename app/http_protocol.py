@@ -6,7 +6,7 @@ uvicorn with httptools takes headers without end and waits for them without end.
 request's head has a limit in bytes, fields and seconds. It must not cost a redirect anything:
 bytes are counted once for each piece that arrives, and field by field only when there are
 suspiciously many. Slow heads, connections that nothing comes from, and answers that nobody takes
-are found by looking at all of them every few seconds, not by a timer for each.
+are found by looking at each connection every few seconds, not by a timer for each.
 
 What can be answered without waiting is answered where it was read (`app.answers.AT_ONCE`):
 no task, no messages, and no second turn of the event loop, which may be busy with something
@@ -14,9 +14,11 @@ else. All the rest goes the way of uvicorn and ASGI, with the same answer.
 """
 
 import asyncio
+import itertools
 import logging
 import socket
 import weakref
+from collections import OrderedDict
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -32,10 +34,13 @@ FIELDS = 100
 PIPELINED = 16
 # Pieces that are longer than a browser's request are looked through for more than so many.
 LONG_PIECE_BYTES = 4 * 1024
-# A head that is not complete after two looks is given up: after 5 to 10 seconds.
+# How often each connection is looked at. One with nothing going on at two looks is given up: after
+# 5 to 10 seconds, or 12 where there are thousands.
 LOOK_S = 5.0
 # Who takes nothing of an answer for so many looks, a minute, does not want it.
 STUCK_LOOKS = 12
+# Between two looks, at whatever connections.
+PAUSE_S = 0.001
 # With these a request has a body, or wants something of the server.
 _MORE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
@@ -80,7 +85,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
             transport.abort()  # it is gone already, and nobody must be taken for a proxy of ours
-        _watch(self)
+        self._looks = _looks_of(self.server_state, self.loop)
+        self._looks.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._looks.drop(self)
 
     def data_received(self, data: bytes) -> None:
         if len(data) > LONG_PIECE_BYTES and self._is_flood(data):
@@ -113,6 +123,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         if not self.transport.is_closing():
+            self._looks.drop(self)  # from here on it may be as quiet as it likes
             super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
@@ -213,18 +224,47 @@ def _bytes_of(headers: list[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-_watched: weakref.WeakSet[ServerState] = weakref.WeakSet()
+class _Looks:
+    """Looks at each connection of a server every `LOOK_S`, at one after the other: to close
+    thousands in one go would keep every viewer waiting."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        # When each is to be looked at, the next one first.
+        self._due: OrderedDict[LimitedHttpProtocol, float] = OrderedDict()
+        self._is_on = False
 
-def _watch(protocol: LimitedHttpProtocol) -> None:
-    """Begin to look at the connections of this server, with its first one."""
-    if protocol.server_state not in _watched:
-        _watched.add(protocol.server_state)
-        protocol.loop.call_later(LOOK_S, _look, protocol.loop, protocol.connections)
+    def add(self, connection: LimitedHttpProtocol) -> None:
+        self._due[connection] = self._loop.time() + LOOK_S
+        if not self._is_on:
+            self._is_on = True
+            self._loop.call_later(LOOK_S, self._look)
 
+    def drop(self, connection: LimitedHttpProtocol) -> None:
+        self._due.pop(connection, None)
 
-def _look(loop: asyncio.AbstractEventLoop, connections: "set[Any]") -> None:
-    for connection in list(connections):
-        if isinstance(connection, LimitedHttpProtocol):
+    def _look(self) -> None:
+        now = self._loop.time()
+        several = 1 + int(2 * len(self._due) / LOOK_S * PAUSE_S)  # or a round would never end
+        first = itertools.islice(self._due.items(), several)
+        looked_at = [connection for connection, due in first if due <= now]
+        for connection in looked_at:
+            self._due[connection] = now + LOOK_S
+            self._due.move_to_end(connection)
+        self._is_on = bool(self._due)
+        if self._is_on:
+            next_s = next(iter(self._due.values())) - now
+            self._loop.call_later(max(next_s, PAUSE_S), self._look)
+        for connection in looked_at:
             connection.look()
-    loop.call_later(LOOK_S, _look, loop, connections)
+
+
+# Those of each server, from its first connection on.
+_looks: weakref.WeakKeyDictionary[ServerState, _Looks] = weakref.WeakKeyDictionary()
+
+
+def _looks_of(server: ServerState, loop: asyncio.AbstractEventLoop) -> _Looks:
+    looks = _looks.get(server)
+    if looks is None:
+        looks = _looks[server] = _Looks(loop)
+    return looks

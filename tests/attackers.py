@@ -1,17 +1,22 @@
 """Clients that mean no good, in a process of their own: ``python -m tests.attackers KIND PORT SECONDS CODE``.
 
-So many at once that in the process of a test they would slow down what it measures. They say as
+So many at once that in the process of a test they would slow down what it measures; and what they
+compute should be little, since the server and the viewer share the cores with them. They say as
 JSON what became of them.
 """
 
 import asyncio
 import contextlib
 import json
+import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import cast
+
+import uvloop
 
 HALF_OPEN = 2_000
 SLOW_BODIES = 100  # for each place that takes one
@@ -33,7 +38,13 @@ class Findings:
     # The most that were connected at once.
     connected: int = 0
     header_bytes: int = 0
+    # Bytes that were sent one by one.
+    trickled: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+
+    def note(self, piece: bytes) -> None:
+        if piece.startswith(b"HTTP/1.1 "):
+            self.answers[piece[9:12].decode()] += 1
 
 
 class Attack:
@@ -76,25 +87,21 @@ class Attack:
 
     async def _trickle(self, beginning: bytes) -> None:
         """A byte each second after the beginning, until the server has enough of it."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        _, trickle = await loop.create_connection(
+            lambda: _Trickle(beginning, self.findings), "127.0.0.1", self._port
+        )
         self._connected += 1
         self.findings.connected = max(self.findings.connected, self._connected)
         try:
-            writer.write(beginning)
-            while time.monotonic() < self._ends_at:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(1):
-                        while piece := await reader.read(4096):
-                            self._note(piece)
-                    self.findings.closed += 1
-                    return
-                writer.write(b"z")
-        finally:
-            self._connected -= 1
-            taken_s = time.monotonic() - began
-            self.findings.longest_s = max(self.findings.longest_s, taken_s)
-            writer.close()
+            async with asyncio.timeout(self._ends_at - time.monotonic()):
+                await trickle.ended
+            self.findings.closed += 1
+        except TimeoutError:
+            trickle.transport.abort()
+        self._connected -= 1
+        self.findings.longest_s = max(self.findings.longest_s, loop.time() - began)
 
     async def _pipeline(self, request: bytes) -> None:
         """Asks a thousand times at once, and reads no answer until it is shown out."""
@@ -104,7 +111,7 @@ class Attack:
             async with asyncio.timeout(CLOSED_S):
                 answers = await reader.read(-1)
             self.findings.closed += 1
-            self._note(answers[answers.rfind(b"HTTP/1.1 ") :])
+            self.findings.note(answers[answers.rfind(b"HTTP/1.1 ") :])
         except TimeoutError:
             return
         finally:
@@ -123,13 +130,41 @@ class Attack:
                         left -= 100
                         self.findings.header_bytes += 100 * len(HEADER)
                         await writer.drain()
-                    self._note(await reader.read(4096))
+                    self.findings.note(await reader.read(4096))
                 finally:
                     writer.transport.abort()
 
-    def _note(self, piece: bytes) -> None:
-        if piece.startswith(b"HTTP/1.1 "):
-            self.findings.answers[piece[9:12].decode()] += 1
+
+class _Trickle(asyncio.Protocol):
+    """Sends the beginning at once, and then a byte each second."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, beginning: bytes, findings: Findings) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._beginning = beginning
+        self._findings = findings
+        # Done when the server has closed the connection.
+        self.ended = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._beginning)
+        # Nobody tells two thousand clients when to begin: in one process they would be in step.
+        self._timer = self._loop.call_later(random.random(), self._send)  # noqa: S311 - no secret
+
+    def _send(self) -> None:
+        self.transport.write(b"z")
+        self._findings.trickled += 1
+        self._timer = self._loop.call_later(1, self._send)
+
+    def data_received(self, data: bytes) -> None:
+        self._findings.note(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
 async def main(kind: str, port: int, seconds: float, code: str) -> None:
@@ -139,4 +174,4 @@ async def main(kind: str, port: int, seconds: float, code: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))

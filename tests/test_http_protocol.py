@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Route, Router, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
 
+from app.http_protocol import PAUSE_S
 from tests.site import PHONE, Site, application, ask, send_raw, uvicorn_serving
 from tests.test_redirect import LIVE
 
@@ -237,6 +240,40 @@ async def test_who_takes_nothing_of_an_answer_is_given_up(
                     await asyncio.sleep(0.02 if is_slow else 0)
         writer.close()
     assert (found > len(much)) == is_slow
+
+
+async def test_thousands_that_came_together_are_not_closed_together(
+    sqlite_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep every viewer waiting."""
+    monkeypatch.setattr("app.http_protocol.LOOK_S", 1)
+
+    async def closed_at(port: int) -> float:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+        return asyncio.get_running_loop().time()
+
+    async with sqlite_site.serving() as port, asyncio.timeout(30):
+        ends = sorted(await asyncio.gather(*(closed_at(port) for _ in range(200))))
+    assert ends[-1] - ends[0] > len(ends) / 2 * PAUSE_S
+
+
+async def test_a_websocket_may_be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.http_protocol.LOOK_S", 0.05)
+
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+        await websocket.close()
+
+    async with (
+        uvicorn_serving(Router([WebSocketRoute("/x", echo)])) as port,
+        connect(f"ws://127.0.0.1:{port}/x") as client,
+    ):
+        await asyncio.sleep(0.5)
+        await client.send("Are you there?")
+        assert await client.recv() == "Are you there?"
 
 
 async def test_a_second_server_in_one_process_looks_at_its_connections_too(

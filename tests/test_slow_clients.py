@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.attackers import HALF_OPEN, SLOW_BODIES
 from tests.server import ROOT, serving
 from tests.site import PHONE, Site
 
@@ -28,6 +29,8 @@ ANSWERS = {
     "large-heads": {"400"},
     "pipelines": {"400"},
 }
+# How many send a byte a second, all but a pause after each end.
+SENDING = {"half-open": HALF_OPEN, "slow-bodies": SLOW_BODIES * 4}
 FILES = 6_000  # for the clients, and as many for the server
 
 
@@ -126,8 +129,8 @@ async def test_clients_that_mean_no_good_are_nobody_elses_trouble(
         again_s = viewer.p99_s(QUIET_S)
 
     print(  # noqa: T201 - the figures
-        f"{kind}: p99 {quiet_s * 1000:.1f} ms, under attack {attacked_s * 1000:.1f} ms, then "
-        f"{again_s * 1000:.1f} ms; {quiet_mb:.0f} MB, at most {memory.most_mb:.0f} MB; {found}"
+        f"{kind}: p99 {quiet_s * 1000:.2f} ms, under attack {attacked_s * 1000:.2f} ms, then "
+        f"{again_s * 1000:.2f} ms; {quiet_mb:.0f} MB, at most {memory.most_mb:.0f} MB; {found}"
     )
     assert memory.most_mb - quiet_mb <= MORE_MB
     if kind == "large-heads":
@@ -135,4 +138,6 @@ async def test_clients_that_mean_no_good_are_nobody_elses_trouble(
     else:
         assert found["closed"] >= max(1, found["connected"])
         assert found["longest_s"] <= CLOSED_S
+    if kind in SENDING:  # or they were too slow themselves to be any trouble
+        assert found["trickled"] >= SENDING[kind] * ATTACK_S / 2
     assert found["answers"].keys() <= ANSWERS[kind]
