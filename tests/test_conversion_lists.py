@@ -1,8 +1,10 @@
 """A shop's backlog in one call: all of it is as though each report had come alone."""
 
+import asyncio
 import json
 import random
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.conversions import LIST_MAX, sign
+from app.resolvers.books import Books, Name
 from app.settings import Settings
 from tests.selling import Shop
 from tests.server import request, serving
@@ -206,3 +209,26 @@ def test_lists_of_the_same_sales_and_refunds_at_once_count_each_once(
     figures = shop.figures(link["id"])
     assert figures["conversions"] == 40
     assert figures["revenue"] == {"EUR": ("400.00", "40.00", "360.00", "360.00")}
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has one writer
+def test_the_same_refund_while_its_order_is_looked_for_is_a_repetition(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for one with the key of another order: 409."""
+    shop = Shop(world)
+    refund, path = _refund(1, "r1"), "/conversions/refunds"
+    answers = []
+    find = Books.find
+
+    async def find_too_early(books: Books, program_id: int, names: Iterable[Name]) -> Any:
+        found = await find(books, program_id, names)
+        monkeypatch.setattr(Books, "find", find)
+        answers.append(await asyncio.to_thread(shop.post, [refund], path=path))
+        return found
+
+    monkeypatch.setattr(Books, "find", find_too_early)
+    answers.append(shop.post([refund], path=path))
+    results = [answer.json()["results"][0] for answer in answers]
+    assert [result["status"] for result in results] == [200, 200]
+    assert [result["duplicate"] for result in results] == [False, True]

@@ -137,6 +137,11 @@ class Books:
         for line in await self._lines(is_own, is_keyed) if keys else ():
             self._keyed[line.idempotency_key or ""] = line
 
+    def strangers(self) -> set[int]:
+        """The conversions of entries that were read by their keys, and that are not in the books."""
+        known = {conversion.id for conversion, _, _ in self._open}
+        return {line.conversion_id for line in self._keyed.values()} - known
+
     def refunds_of(self, conversion: Conversion) -> int:
         """The refunds in the conversion's currency, of what it is worth at most."""
         total = sum(

@@ -73,9 +73,7 @@ async def refund_all(
     settings = await tracking(change.session, change.viewer, program_id)
     checked = [or_refused(partial(_by_order, each)) for each in refunds]
     asked = [each for each in checked if isinstance(each, Refund)]
-    books = Books(change.session)
-    await books.find(settings.program_id, map(_name, asked))
-    await books.read_keys(settings.program_id, (each.idempotency_key or "" for each in asked))
+    books = await _opened(change, settings.program_id, asked)
 
     def make(each: Refund) -> Made:
         known = books.get(_name(each))
@@ -90,6 +88,23 @@ async def refund_all(
     ]
     await books.close()
     return made
+
+
+async def _opened(change: Change, program_id: int, asked: Sequence[Refund]) -> Books:
+    """The books of these orders, with all that was entered under these keys.
+
+    Between the two somebody may make the conversion of an order that was not there, and enter the
+    same refund: the key would seem to be another order's. So what is not in the books is looked
+    for once more, until that changes nothing.
+    """
+    before: set[int] = set()
+    while True:
+        books = Books(change.session)
+        await books.find(program_id, map(_name, asked))
+        await books.read_keys(program_id, (each.idempotency_key or "" for each in asked))
+        if books.strangers() == before:
+            return books
+        before = books.strangers()
 
 
 def _refund(change: Change, books: Books, conversion: Conversion, asked: Refund) -> bool:
