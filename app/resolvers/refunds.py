@@ -102,9 +102,10 @@ async def _opened(change: Change, program_id: int, asked: Sequence[Refund]) -> B
         books = Books(change.session)
         await books.find(program_id, map(_name, asked))
         await books.read_keys(program_id, (each.idempotency_key or "" for each in asked))
-        if books.strangers() == before:
+        strangers = books.strangers()
+        if strangers == before:
             return books
-        before = books.strangers()
+        before = strangers
 
 
 def _refund(change: Change, books: Books, conversion: Conversion, asked: Refund) -> bool:
