@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import Settings
-from bench.redirect import HOT, LUA, RESULTS, Load, load, make_database
+from bench.redirect import HOT, RESULTS, Load, load, load_script, make_database
 from bench.tables import make_key
 from tests.graphql.attacks import ATTACKS, MALFORMED, OUR_WORDS, in_words
 from tests.server import serving
@@ -260,7 +260,7 @@ def main() -> None:
         settings = Settings(data_dir=data_dir, database_url=None)
         keys = tuple(asyncio.run(make_key(settings)) for _ in range(2 + OTHERS))
         script = data_dir / "load.lua"
-        script.write_text((LUA % HOT).replace("PAUSE_MS", str(PAUSE_MS)))
+        script.write_text(load_script(HOT, PAUSE_MS))
         os.sched_setaffinity(0, cores[:1])  # the server inherits it
         # The recorder is another process: what an attack does to this one is the question.
         with serving(settings, TRACKLINKS_RECORDER="off") as address:

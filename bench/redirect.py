@@ -4,8 +4,8 @@ Each round starts every server anew, in random order, pins it to the first core 
 (wrk) to the last, and divides by the bare server of the same round, because a machine's speed
 wanders. When all its processes have started, a short load warms it up. Then one asks as fast as
 it is answered, for the throughput; and one asks every server equally often, for the latency. It
-fails if the clicks that were recorded are not the redirects that were answered, and where the
-recorder runs it tells how far behind it was when the load at full speed ended.
+fails if the clicks that were recorded are not exactly the redirects that the workers answered,
+and where the recorder runs it tells how far behind it was when the load at full speed ended.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 HOT = 1_000  # codes that are asked for, among all
+WRITTEN = 10_000  # requests that the load has at hand; it composes others when it asks
 CONNECTIONS = 32
 PAUSE_MS = 12  # at the most, between two requests of a connection: about 5,000 requests a second
 PORT = 8765
@@ -47,14 +48,18 @@ wrk.headers["Sec-Fetch-Mode"] = "navigate"
 wrk.headers["Sec-Fetch-Site"] = "cross-site"
 wrk.headers["Upgrade-Insecure-Requests"] = "1"
 -- Written beforehand: the load shares its core with the recorder, and should leave it some.
-local requests = {}
+local requests, before, behind = {}, "", ""
 init = function(arguments)
   if arguments[1] == "paced" then delay = function() return math.random(0, PAUSE_MS) end end
-  for n = 1, %d do requests[n] = wrk.format("GET", string.format("/c%%07d", n - 1)) end
+  before, behind = wrk.format("GET", "/c#"):match("^(.-)#(.*)$")
+  for n = 1, math.min(ASKED, WRITTEN) do requests[n] = before .. string.format("%07d", n - 1) .. behind end
 end
-request = function() return requests[math.random(#requests)] end
+request = function()
+  local n = math.random(ASKED)
+  return requests[n] or before .. string.format("%07d", n - 1) .. behind
+end
 done = function(summary, latency)
-  io.write(string.format("RESULT %%d %%d %%d %%d %%d\\n", summary.requests,
+  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
     + summary.errors.timeout, latency:percentile(50), latency:percentile(99), summary.duration))
 end
@@ -67,6 +72,8 @@ class Variant:
     kind: str  # what bench/servers.py makes
     workers: int = 1
     links: int = 1_000
+    # How many of the links are asked for, each as often as any other.
+    asked: int = HOT
     # Whether the program tracks conversions: each answer then has the id of its click.
     is_tracked: bool = False
     fsync: str = "second"
@@ -77,22 +84,27 @@ class Variant:
 
     @property
     def baseline(self) -> str:
-        return f"bare, {self.workers} worker"
+        return "bare, 1 worker" if self.workers == 1 else f"bare, {self.workers} workers"
 
 
 def variants() -> list[Variant]:
+    million = 1_000_000
     return [
         Variant("bare, 1 worker", "bare"),
-        Variant("ours, 1e3 links", "ours"),
-        Variant("ours, 1e3 links, click ids", "ours", is_tracked=True),
-        Variant("ours, 1e3 links, fsync always", "ours", fsync="always"),
-        Variant("ours, 1e5 links", "ours", links=100_000),
-        Variant("ours, 1e6 links", "ours", links=1_000_000),
-        Variant("ours, 1e6 links, recorder running", "drained", links=1_000_000),
+        Variant("1e3 links", "ours"),
+        Variant("1e3 links, click ids", "ours", is_tracked=True),
+        Variant("1e3 links, fsync always", "ours", fsync="always"),
+        Variant("1e5 links", "ours", links=100_000),
+        Variant("1e6 links", "ours", links=million),
+        Variant("1e6 links, all of them asked for", "ours", links=million, asked=million),
+        Variant("1e6 links, recorder running", "drained", links=million),
         Variant("naive: SQLModel insert each", "naive"),
-        Variant("bare, 2 worker", "bare", workers=2),
-        Variant("ours, 2 workers, 1e6 links", "ours", workers=2, links=1_000_000),
-        Variant("ours, 2 workers, 1e6 links, recorder", "drained", workers=2, links=1_000_000),
+        Variant("bare, 2 workers", "bare", workers=2),
+        Variant("2 workers, 1e3 links", "ours", workers=2),
+        Variant("2 workers, 1e5 links", "ours", workers=2, links=100_000),
+        Variant("2 workers, 1e6 links", "ours", workers=2, links=million),
+        Variant("2 workers, 1e6 links, recorder", "drained", workers=2, links=million),
+        Variant("2 workers, naive", "naive", workers=2),
     ]
 
 
@@ -169,7 +181,7 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
             connection.close()
         os.sync()  # or the copy is written while the journal is
         script = data_dir / "load.lua"
-        script.write_text((LUA % HOT).replace("PAUSE_MS", str(PAUSE_MS)))
+        script.write_text(load_script(variant.asked))
         cores = sorted(os.sched_getaffinity(0))
         # One worker: a core for it, one for the load, which the recorder shares with the load.
         server_cores = cores if variant.workers > 1 or variant.kind == "drained" else cores[:1]
@@ -202,12 +214,22 @@ def measure(variant: Variant, database: Path, seconds: float) -> Run:
             server.terminate()
             server.wait(60)
         if variant.is_recording:
-            # wrk hangs up with requests under way: at most one for each of its connections.
-            answered = warm.answered + full.answered + paced.answered
+            answered = sum(int(file.read_text()) for file in data_dir.glob("answered-*"))
             recorded = asyncio.run(_recorded(data_dir))
-            assert 0 <= recorded - answered <= 3 * CONNECTIONS, f"{answered=} {recorded=}"
+            assert recorded == answered, f"{answered=} {recorded=}"
+            # wrk hangs up with requests under way: at most one for each of its connections.
+            read = warm.answered + full.answered + paced.answered
+            assert 0 <= answered - read <= 3 * CONNECTIONS, f"{answered=} {read=}"
     cpu_us = cpu_s / full.answered * 1e6
     return Run(full.per_s, cpu_us, behind_s, paced.per_s, paced.p50_us, paced.p99_us)
+
+
+def load_script(asked: int, pause_ms: int = PAUSE_MS) -> str:
+    """What wrk runs; it pauses only when it is told to be paced."""
+    script = LUA
+    for name, value in (("ASKED", asked), ("WRITTEN", WRITTEN), ("PAUSE_MS", pause_ms)):
+        script = script.replace(name, str(value))
+    return script
 
 
 def load(

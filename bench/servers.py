@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -33,9 +34,17 @@ def naive() -> ASGIApp:
     from app.models import Click, TrackingLink, Verdict
     from app.settings import Settings
 
-    database = Database(Settings().database)
+    settings = Settings()
+    database = Database(settings.database)
+    answered = 0
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        write_answered(settings.data_dir, answered)
 
     async def follow(request: Request) -> RedirectResponse:
+        nonlocal answered
         code = request.path_params["code"]
         async with database.writing() as session:
             link = (await session.exec(select(TrackingLink).where(TrackingLink.code == code))).one()
@@ -51,9 +60,15 @@ def naive() -> ASGIApp:
                     is_suspect=False,
                 )
             )
-            return RedirectResponse(link.destination_url, 302)
+        answered += 1
+        return RedirectResponse(link.destination_url, 302)
 
-    return Starlette(routes=[Route("/{code}", follow)])
+    return Starlette(routes=[Route("/{code}", follow)], lifespan=lifespan)
+
+
+def write_answered(data_dir: Path, count: int) -> None:
+    """How many redirects this worker has answered, for the comparison with what was recorded."""
+    (data_dir / f"answered-{os.getpid()}").write_text(str(count))
 
 
 def ours(*, is_drained: bool) -> ASGIApp:
@@ -73,6 +88,7 @@ def ours(*, is_drained: bool) -> ASGIApp:
             await keeper.open()
         yield redirect.state
         await redirect.close()
+        write_answered(settings.data_dir, redirect.answered[302])
         if keeper is not None:
             await keeper.close()
 
