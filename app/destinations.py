@@ -38,8 +38,9 @@ _FORBIDDEN: Final = (
         "holds a character that nobody can see",
     ),
     ("backslash", re.compile(r"\\"), "holds a backslash, where addresses have /,"),
-    ("space", re.compile(r"\s"), "holds a space"),
 )
+# Looked for behind the scheme: `two words` lack more than an encoded space.
+_SPACE: Final = ("space", re.compile(r"\s"), "holds a space")
 
 _HTTP: Final = re.compile(r"https?://(?!/)", re.IGNORECASE)
 _END_OF_AUTHORITY: Final = re.compile(r"[/?#]")
@@ -97,9 +98,11 @@ def check(text: str, *, own_hosts: Collection[str] = (), allow_private: bool = F
     itself. Each is ``host`` or ``host:port``; one that is no host raises ValueError.
     ``allow_private`` accepts IP addresses, names without a dot and private names as well.
     """
-    text = text.strip(" ")
-    _check_characters(text)
-    text = _with_scheme(text)
+    given = text.strip(" ")
+    _check_length(given)
+    _forbid(given, *_FORBIDDEN)
+    text = _with_scheme(given)
+    _forbid(given, _SPACE)
     _check_authority(text)
     try:
         url = Url(text)
@@ -145,14 +148,17 @@ def _too_long(length: int) -> BadDestination:
     )
 
 
-def _check_characters(text: str) -> None:
+def _check_length(text: str) -> None:
     if not text:
         raise BadDestination(
             "empty", "Give the address of the page, such as https://brand.com/sale."
         )
     if len(text) > MAX_LENGTH:
         raise _too_long(len(text))
-    for reason, pattern, what in _FORBIDDEN:
+
+
+def _forbid(text: str, *characters: tuple[str, re.Pattern[str], str]) -> None:
+    for reason, pattern, what in characters:
         if found := pattern.search(text):
             letter = ord(found[0])
             raise BadDestination(
@@ -167,8 +173,12 @@ def _with_scheme(text: str) -> str:
         return text
     if _BARE_AUTHORITY.fullmatch(_authority(text)):
         return f"https://{text}"
+    # It may look as if it did, to who pasted a no-break space along.
+    space = _SPACE[1].search(text)
+    where = f" A space (U+{ord(space[0]):04X}) is at position {space.start() + 1}." if space else ""
     raise BadDestination(
-        "scheme", "The address must begin with https:// or http://, as in https://brand.com/sale."
+        "scheme",
+        f"The address must begin with https:// or http://, as in https://brand.com/sale.{where}",
     )
 
 
