@@ -1,8 +1,11 @@
 """No cache answers for us: each request for a link is ours to answer, and is counted."""
 
+import itertools
+
 import pytest
 
 from tests.cache import Cache
+from tests.server import serving
 from tests.site import PHONE, Site
 
 LIVE, ARCHIVED, UNKNOWN = "sm3hkt7w", "rx9fgb2d", "nn5nnn5n"
@@ -16,50 +19,57 @@ CASES = {
     405: ("PUT", LIVE),
     503: ("GET", LIVE, "Sec-Purpose: prefetch"),
 }
+# By which cache, with which method and conditions: a proxy's in all ways, and a browser's own.
+WAYS = [(True, *way) for way in itertools.product(("GET", "HEAD"), ((), VALIDATORS))]
+WAYS.append((False, "GET", ()))
+KEPT = {"etag", "last-modified", "expires", "age"}
 
 
-@pytest.mark.parametrize("is_shared", [True, False])
-async def test_a_hundred_requests_reach_us_a_hundred_times(
-    sqlite_site: Site, *, is_shared: bool
-) -> None:
-    site = sqlite_site
+async def ask_often(cache: Cache, status: int, method: str, *fields: str) -> None:
+    for _ in range(TIMES):
+        answer = await cache.ask(method, *fields)
+        assert answer.status == status
+        assert not answer.headers.keys() & KEPT
+    assert cache.forwarded == TIMES
+
+
+async def test_a_hundred_equal_requests_reach_us_a_hundred_times(site: Site) -> None:
     await site.add_links(LIVE, ARCHIVED)
     await site.archive(ARCHIVED)
-    async with site.serving(unknown_codes_per_minute=TIMES * 10) as port:
-        for method in ("GET", "HEAD"):
-            for status, (verb, code, *fields) in CASES.items():
-                for conditions in ((), VALIDATORS):
-                    cache = Cache(port, is_shared=is_shared)
-                    for _ in range(TIMES // 2):
-                        answer = await cache.ask(
-                            method if verb == "GET" else verb,
-                            f"/{code}",
-                            AGENT,
-                            *fields,
-                            *conditions,
-                        )
-                        # A HEAD is nobody's prefetch: it is answered as it would have been.
-                        expected = 302 if (status, method) == (503, "HEAD") else status
-                        assert answer.status == expected
-                        assert not answer.headers.keys() & {
-                            "etag",
-                            "last-modified",
-                            "expires",
-                            "age",
-                        }
-                    assert cache.forwarded == TIMES // 2
+    enough = {"TRACKLINKS_UNKNOWN_CODES_PER_MINUTE": str(len(WAYS) * TIMES)}
+    with serving(site.settings, TRACKLINKS_RECORDER="off", **enough) as address:
+        port = int(address.rpartition(":")[2])
+        for status, (is_shared, asked, conditions) in itertools.product(CASES, WAYS):
+            verb, code, *fields = CASES[status]
+            method = asked if verb == "GET" else verb
+            # A HEAD is nobody's prefetch: it is answered as it would have been.
+            expected = 302 if (status, method) == (503, "HEAD") else status
+            cache = Cache(port, is_shared=is_shared)
+            await ask_often(cache, expected, method, f"/{code}", AGENT, *fields, *conditions)
     await site.drain()
     numbers = await site.numbers()
-    assert numbers["clicks"] + numbers["excluded_hits"] == 4 * TIMES
-    assert numbers["hits_after_archive"] == 2 * TIMES
+    # The link itself, and all that again as a prefetch.
+    assert numbers["clicks"] + numbers["excluded_hits"] == 2 * len(WAYS) * TIMES
+    assert numbers["hits_after_archive"] == len(WAYS) * TIMES
 
 
-async def test_neither_is_the_word_kept_that_somebody_asks_too_often(sqlite_site: Site) -> None:
-    async with sqlite_site.serving(unknown_codes_per_minute=1) as port:
-        cache = Cache(port, is_shared=False)
-        statuses = [(await cache.ask("GET", f"/{UNKNOWN}", AGENT)).status for _ in range(TIMES)]
-    assert statuses == [404] + [429] * (TIMES - 1)
-    assert cache.forwarded == TIMES
+async def test_neither_is_the_word_kept_that_somebody_asks_too_often(site: Site) -> None:
+    async with site.serving(unknown_codes_per_minute=1) as port:
+        assert (await Cache(port, is_shared=False).ask("GET", f"/{UNKNOWN}", AGENT)).status == 404
+        for is_shared, method, conditions in WAYS:
+            cache = Cache(port, is_shared=is_shared)
+            await ask_often(cache, 429, method, f"/{UNKNOWN}", AGENT, *conditions)
+
+
+async def test_neither_is_the_word_kept_that_a_link_cannot_be_looked_up(site: Site) -> None:
+    """The other 503, of a database that does not answer as it should."""
+    async with site.database() as database, database.writing() as session:
+        connection = await session.connection()
+        await connection.exec_driver_sql("ALTER TABLE tracking_link RENAME TO elsewhere")
+    async with site.serving() as port:
+        for is_shared, method, conditions in WAYS:
+            cache = Cache(port, is_shared=is_shared)
+            await ask_often(cache, 503, method, f"/{LIVE}", AGENT, *conditions)
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
