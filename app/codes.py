@@ -61,7 +61,8 @@ def new_code() -> str:
 
 
 def new_codes(count: int) -> list[str]:
-    """That many random codes, all different."""
+    """That many random codes, all different; all that there are, if they are fewer."""
+    count = min(count, len(ALPHABET) ** LENGTH)
     codes: set[str] = set()
     while missing := count - len(codes):
         wanted = missing * LENGTH

@@ -1,6 +1,8 @@
 """Short codes: how they are drawn, matched and chosen."""
 
+import random
 import re
+import secrets
 from collections import Counter
 
 import pytest
@@ -9,41 +11,57 @@ from hypothesis import strategies as st
 
 from app.codes import ALPHABET, LENGTH, RESERVED, BadCode, check_custom, fold, new_code, new_codes
 
-# 27 degrees of freedom: a fair draw goes beyond this once in a thousand million times, so the
-# test does not cry wolf. Taking bytes modulo 28, the usual mistake, gives some 1,300.
-CHI_SQUARE_LIMIT = 97.8
+# Chi-square with 27 degrees of freedom, for letters of 28. Taking bytes modulo 28, the usual
+# mistake, gives some 1,500 for a million.
 P_001 = 55.48
+# p = 0.001 for the eight positions together (Bonferroni): a fair draw fails once in a thousand runs.
+P_001_OF_EIGHT = 62.44
+# A fair draw goes beyond this once in a thousand million times: a test does not cry wolf.
+NEVER = 97.8
 
 
-def test_two_hundred_thousand_codes_are_distinct_and_every_letter_is_equally_likely() -> None:
-    codes = new_codes(200_000)
-
-    assert len(set(codes)) == len(codes) == 200_000
+def furthest_off(codes: list[str]) -> float:
+    """The largest chi-square of a position, of codes that are all that they should be."""
+    assert len(set(codes)) == len(codes)
     assert {len(code) for code in codes} == {LENGTH} == {8}
+    assert not RESERVED & set(codes)
+    expected = len(codes) / len(ALPHABET)
+    letters = "".join(codes)
+    found = []
     for position in range(LENGTH):
-        assert {code[position] for code in codes} == set(ALPHABET)
-        assert _chi_square(codes, position) < CHI_SQUARE_LIMIT, position
+        seen = Counter(letters[position::LENGTH])
+        assert seen.keys() == set(ALPHABET)
+        found.append(sum((times - expected) ** 2 / expected for times in seen.values()))
+    print([round(value, 1) for value in found])  # noqa: T201 - the figure
+    return max(found)
+
+
+def test_a_million_codes_are_distinct_and_fair_in_every_position(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Made of bytes that are the same in every run.
+
+    Of the system's, a fair draw is below p = 0.001 in one of eight positions once in 125 runs, and
+    to draw again then would hide a fault. What is ours is what we make of the bytes. The first
+    seed that was tried.
+    """
+    monkeypatch.setattr(secrets, "token_bytes", random.Random(1).randbytes)  # noqa: S311 - to repeat it
+    codes = new_codes(1_000_000)
+    assert len(codes) == 1_000_000
+    assert furthest_off(codes) < P_001
 
 
 @pytest.mark.slow
-def test_a_million_codes_are_distinct_and_fair_in_every_position() -> None:
-    """A fair draw is below p = 0.001 somewhere once in a hundred; so two must be, to fail."""
-    unfair: list[set[int]] = []
-    for _ in range(2):
-        codes = new_codes(1_000_000)
-        assert len(set(codes)) == len(codes) == 1_000_000
-        assert not RESERVED & set(codes)
-        assert set("".join(codes)) == set(ALPHABET)
-        found = [_chi_square(codes, position) for position in range(LENGTH)]
-        print([round(value, 1) for value in found])  # noqa: T201 - the figure
-        unfair.append({at for at, value in enumerate(found) if value > P_001})
-    assert not unfair[0] & unfair[1]
+def test_a_million_codes_of_the_systems_bytes_are_distinct_and_fair() -> None:
+    codes = new_codes(1_000_000)
+    assert len(codes) == 1_000_000
+    assert furthest_off(codes) < P_001_OF_EIGHT
 
 
-def _chi_square(codes: list[str], position: int) -> float:
-    seen = Counter(code[position] for code in codes)
-    expected = len(codes) / len(ALPHABET)
-    return sum((seen[letter] - expected) ** 2 / expected for letter in ALPHABET)
+def test_two_hundred_thousand_codes_of_the_systems_bytes_are_distinct_and_fair() -> None:
+    codes = new_codes(200_000)
+    assert len(codes) == 200_000
+    assert furthest_off(codes) < NEVER
 
 
 def test_a_letter_says_nothing_about_the_next() -> None:

@@ -1,10 +1,7 @@
 """Tracking links: made, changed, archived, replaced; never deleted."""
 
-import random
-
 import pytest
 
-from app.resolvers import link_making
 from tests.world import DESTINATION, World, codes
 
 LINK = "trackingLink { id code destinationUrl labels archivedAt }"
@@ -95,23 +92,6 @@ def test_an_archived_link_cannot_be_edited(world: World) -> None:
     world.do("archiveTrackingLink", LINK, id=link["id"])
     payload = world.change("updateTrackingLink", id=link["id"], labels=["New"])
     assert codes(payload["userErrors"]) == ["LINK_ARCHIVED"]
-
-
-def test_every_code_is_given_out_before_one_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A hundred codes in place of 28 to the eighth."""
-    few = [f"code{number:02}" for number in range(100)]
-
-    def draw(count: int) -> list[str]:
-        return random.sample(few, min(count, len(few)))
-
-    monkeypatch.setattr(link_making, "new_codes", draw)
-    ana = world.an_enrollment(world.a_campaign())
-    assert sorted(world.a_link(ana)["code"] for _ in few) == few
-    refused = world.change("createTrackingLink", "", enrollmentId=ana, destinationUrl=DESTINATION)
-    assert codes(refused["userErrors"]) == ["TAKEN"]
-    assert world.a_link(ana, code="my-own-code")
 
 
 def test_a_replacement_has_its_own_code_and_the_old_one_does_not_forward(world: World) -> None:
