@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 LONGEST_LOCATION = 8_000
 UTM_CHARACTERS = 100
@@ -70,10 +70,12 @@ def _names(part: bytes) -> set[str]:
     """What servers may take a piece of a query to name.
 
     Names are compared as the destination's server will read them: decoded, with a semicolon
-    for a separator too, and as PHP sees them, to whom ``a.b``, ``a b`` and ``a_b[]`` are ``a_b``.
+    for a separator or for a letter, and as PHP sees them, to whom ``a.b``, ``a b`` and ``a_b[]``
+    are ``a_b``.
     """
-    names = (each.partition(b"=")[0].decode("latin-1") for each in part.split(b";"))
-    return {_plain(unquote_plus(name, errors="replace")) for name in names}
+    pieces = {part, *part.split(b";")}
+    names = (each.partition(b"=")[0].replace(b"+", b" ") for each in pieces)
+    return {_plain(unquote_to_bytes(name).decode("utf-8", "replace")) for name in names}
 
 
 def _plain(name: str) -> str:
