@@ -1,11 +1,9 @@
 """What a viewer gets for a short link, over a real socket, and what is counted of it."""
 
 import json
-import random
-import string
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -178,22 +176,14 @@ async def test_a_worker_never_keeps_a_row_that_is_about_to_be_committed(sqlite_s
         assert (await ask(redirect, f"/{LIVE}")).status == 410
 
 
-async def test_guessing_codes_is_slowed_down_and_viewers_are_not(sqlite_site: Site) -> None:
-    await sqlite_site.add_links(LIVE)
-    rng = random.Random(2)  # noqa: S311 - test data
+async def test_all_addresses_of_a_customer_share_what_may_be_guessed(sqlite_site: Site) -> None:
     async with sqlite_site.redirecting() as redirect:
-        statuses = [
-            (await ask(redirect, "/" + "".join(rng.choices(string.ascii_lowercase, k=8)))).status
-            for _ in range(10_000)
-        ]
-        assert statuses == [404] * 30 + [429] * 9_970
-        assert (await ask(redirect, f"/{LIVE}")).status == 302
-        assert (await ask(redirect, "/elsewhere", address="192.0.2.2")).status == 404
-        # A /64 is one customer.
-        for _ in range(30):
-            await ask(redirect, "/elsewhere", address=f"2001:db8::{rng.randrange(60_000):x}")
+        for number in range(30):  # of one /64
+            answer = await ask(redirect, "/elsewhere", address=f"2001:db8::{number * 2_000:x}")
+            assert answer.status == 404
         assert (await ask(redirect, "/elsewhere", address="2001:db8::1")).status == 429
-        assert (await ask(redirect, "/elsewhere", address="2001:db8:0:1::1")).status == 404
+        for another in ("2001:db8:0:1::1", "192.0.2.2"):
+            assert (await ask(redirect, "/elsewhere", address=another)).status == 404
 
 
 async def test_forwarded_addresses_count_from_configured_proxies_only(site: Site) -> None:
@@ -213,39 +203,6 @@ async def test_forwarded_addresses_count_from_configured_proxies_only(site: Site
     assert await hits(trusted_proxies=["10.0.0.0/8"]) == 1
     assert await hits() == 2  # the proxy itself
     assert await hits(trusted_proxies=["10.0.0.0/8", "198.51.100.7"]) == 5
-
-
-async def test_the_viewers_parameters_never_change_what_the_brand_chose(sqlite_site: Site) -> None:
-    from app.clicks.queries import pass_through
-
-    rng = random.Random(3)  # noqa: S311 - test data
-    names = ["a", "utm_source", "utm%5Fsource", "UTM_SOURCE", "x[]", "a.b", "__p", "%5f_q", "é", ""]
-
-    def query() -> str:
-        pairs = (
-            f"{rng.choice(names)}={rng.choice(['', '1', 'x%0d%0a', '&', '#'[:0], '=', '%'])}"
-            for _ in range(rng.randrange(5))
-        )
-        return "&".join(pairs)
-
-    for _ in range(5_000):
-        path = rng.choice(["/", "/p/é"[:3], "/a;b=1", "/%2f"])
-        own, fragment = query().replace("é", "e"), rng.choice(["", "#top", "#?a=2"])
-        stored = f"https://brand.example:8443{path}{'?' + own if own else ''}{fragment}"
-        asked = query()
-        location = pass_through(stored, asked.encode())
-        before, after = urlsplit(stored), urlsplit(location)
-        assert (before.scheme, before.netloc, before.path, before.fragment) == (
-            after.scheme, after.netloc, after.path, after.fragment,
-        )  # fmt: skip
-        assert after.query.startswith(before.query)
-        assert location.isascii()
-        mine = {name for name, _ in parse_qsl(before.query, keep_blank_values=True)}
-        added = parse_qsl(after.query[len(before.query) :], keep_blank_values=True)
-        assert not mine & {name for name, _ in added}
-        assert not any(name.startswith("__") for name, _ in added)
-    long = pass_through(DESTINATION, b"a=" + b"x" * 8_000)
-    assert long == DESTINATION
 
 
 async def test_a_destination_whose_host_became_our_own_leads_nowhere(site: Site) -> None:
