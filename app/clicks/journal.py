@@ -12,7 +12,8 @@ a segment is made as ``.new``, locked, and only then renamed.
 
 A full disk, or a journal that has reached its limit, never stops a viewer: ``append`` says
 False, the loss is counted, and the log tells of it once every ten seconds. A record that went
-in by half is cut away again, or nobody could read what follows it.
+in by half is cut away again, or nobody could read what follows it. That the journal is nearly
+full is told by the append that makes it so: a burst can fill the rest before the keeper looks.
 
 Appending and rotating belong to the event loop's thread. The keeper, a thread, forces to the
 disk, and it alone closes descriptors: none can be closed while it is being forced.
@@ -74,6 +75,9 @@ class Journal:
         self._file = -1
         self._size = 0
         self._room = 0
+        # With less room than this it is nearly full, which is told once each time.
+        self._scarce = max_bytes - int(max_bytes * NEARLY_FULL)
+        self._is_scarce = False
         self._opened_at = 0.0
         self._dirty = False
         self._is_new = False
@@ -116,6 +120,8 @@ class Journal:
             return self._undo("the disk took half a record")
         self._size += size
         self._room -= size
+        if self._room <= self._scarce and not self._is_scarce:
+            self._look()
         self.appended += 1
         self._dirty = True
         if self._size >= self.segment_bytes:
@@ -230,13 +236,17 @@ class Journal:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):  # the recorder was faster
                     used += entry.stat().st_size
-        was, self.disk_bytes = self.disk_bytes, used
+        self.disk_bytes = used
         self._room = self.max_bytes - used
-        nearly = self.max_bytes * NEARLY_FULL
-        if was < nearly <= used:
+        self._look()
+
+    def _look(self) -> None:
+        """Tell that the journal is nearly full, unless it was so when we last looked."""
+        was_scarce, self._is_scarce = self._is_scarce, self._room <= self._scarce
+        if self._is_scarce and not was_scarce:
             log.warning(
                 "The click journal takes %d of %d MB: is the recorder running?",
-                used // MB,
+                (self.max_bytes - self._room) // MB,
                 self.max_bytes // MB,
             )
 

@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def journal(folder: Path, **options: int) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """For what the keeper does, once a second."""
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def read(folder: Path, limit: int = 10_000) -> list[int]:
@@ -152,3 +161,30 @@ def test_each_promise_about_power_cuts_keeps_the_hits(tmp_path: Path, fsync: str
         writer.append(hit(number, link_id=number))
     writer.close()
     assert read(tmp_path) == list(range(10))
+
+
+def test_a_journal_that_fills_warns_before_it_loses_and_once_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By appends alone, faster than the keeper looks."""
+    size = len(hit())
+    warned = []
+    with journal(tmp_path, max_bytes=100 * size) as writer:
+        for _ in range(2):
+            said = len(caplog.messages)
+            for number in range(1, 101):
+                assert writer.append(hit())
+                warned += [number] * (len(caplog.messages) - said)
+                said = len(caplog.messages)
+            assert not writer.append(hit())
+            wait_until(lambda: writer.disk_bytes == 100 * size)  # as the metric says
+            segments = Segments(tmp_path)
+            wait_until(lambda: len(segments.read({}, 1000).finished) == 1)
+            for name in segments.read({}, 1000).finished:
+                segments.delete(name)
+            wait_until(lambda: writer.disk_bytes == 0)
+    assert warned == [80, 80]
+    nearly_full = "The click journal takes 0 of 0 MB: is the recorder running?"
+    lost = "1 clicks were redirected and not recorded: the journal has reached its limit"
+    texts = [message.partition(" (")[0] for message in caplog.messages]
+    assert texts == [nearly_full, lost] * 2
