@@ -1,8 +1,6 @@
 """What every test may ask for: a database of its own, on each engine."""
 
 import asyncio
-import itertools
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,11 +19,9 @@ from app.models import Role
 from app.resolvers import keys
 from app.resolvers.change import Change
 from app.settings import Settings
-from tests.postgres import run_sql, running_postgres
+from tests.postgres import new_database, running_postgres
 from tests.site import Site
 from tests.world import World, a_world
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +38,7 @@ def postgres() -> Iterator[URL]:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: URL) -> Iterator[URL]:
-    with _new_postgres(postgres) as address:
+    with new_database(postgres) as address:
         asyncio.run(migrations.upgrade(_text(address)))
         yield address
 
@@ -67,7 +63,7 @@ def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> It
     if engine == "sqlite":
         yield f"sqlite:///{tmp_path / 'tracklinks.db'}"
     else:
-        with _new_postgres(request.getfixturevalue("postgres")) as address:
+        with new_database(request.getfixturevalue("postgres")) as address:
             yield _text(address)
 
 
@@ -100,16 +96,6 @@ async def database(engine_url: str) -> AsyncIterator[Database]:
 
 
 @contextmanager
-def _new_postgres(server: URL, how: str = "") -> Iterator[URL]:
-    name = f"tracklinks_test_{os.getpid()}_{next(_numbers)}"
-    run_sql(server, f'CREATE DATABASE "{name}" {how}')
-    try:
-        yield server.set(database=name)
-    finally:
-        run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@contextmanager
 def _copied(template: Path, folder: Path) -> Iterator[str]:
     copy = folder / template.name
     shutil.copy(template, copy)
@@ -119,7 +105,7 @@ def _copied(template: Path, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _cloned(server: URL, template: URL) -> Iterator[str]:
-    with _new_postgres(server, f'TEMPLATE "{template.database}" STRATEGY file_copy') as address:
+    with new_database(server, f'TEMPLATE "{template.database}" STRATEGY file_copy') as address:
         yield _text(address)
 
 

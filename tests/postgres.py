@@ -15,6 +15,7 @@ no port, and its data is in memory where the system has a place for that.
 
 import asyncio
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -50,6 +51,16 @@ SERVER = (
     "listen_addresses=",
     "max_connections=100",
 )
+READ_FILES = """
+    WITH RECURSIVE found (path, is_folder) AS (
+        SELECT name, (pg_stat_file(name)).isdir FROM pg_ls_dir('.') AS name
+        UNION ALL
+        SELECT path || '/' || name, (pg_stat_file(path || '/' || name, true)).isdir
+        FROM found, pg_ls_dir(path, true, false) AS name WHERE is_folder
+    )
+    SELECT path, pg_read_binary_file(path, 0, 1000000000, true) FROM found WHERE NOT is_folder
+"""
+_numbers = itertools.count()
 
 
 @contextmanager
@@ -65,6 +76,31 @@ def running_postgres() -> Iterator[URL]:
             yield address
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def new_database(server: URL, how: str = "") -> Iterator[URL]:
+    name = f"tracklinks_test_{os.getpid()}_{next(_numbers)}"
+    run_sql(server, f'CREATE DATABASE "{name}" {how}')
+    try:
+        yield server.set(database=name)
+    finally:
+        run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def files_of(address: URL) -> dict[str, bytes]:
+    """The server's data directory, byte for byte, with all that it has in memory written there:
+    the tables of every database, the log of what is to come, what it said, all else.
+
+    It reads them out itself: they may lie on another machine.
+    """
+    connection = await _connect(address)
+    try:
+        await connection.execute("CHECKPOINT")
+        found = await connection.fetch(READ_FILES)
+    finally:
+        await connection.close()
+    return {path: content for path, content in found if content is not None}
 
 
 def run_sql(address: URL, *statements: str) -> None:
@@ -86,13 +122,14 @@ def _server(programs: Path, home: Path) -> Iterator[URL]:
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     os.chown(home, user.pw_uid, user.pw_gid)
     become = [sys.executable, "-I", "-c", BECOME, str(user.pw_uid), str(user.pw_gid)]
-    data, log = home / "data", home / "log"
+    data = home / "data"
+    log = data / "log"
+    made = subprocess.run(  # noqa: S603 - our own words
+        [*become, programs / "initdb", f"--pgdata={data}", *INITDB],
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout
     with log.open("wb") as output:
-        made = subprocess.run(  # noqa: S603 - our own words
-            [*become, programs / "initdb", f"--pgdata={data}", *INITDB],
-            cwd=home, stdout=output, stderr=output, check=False,
-        )  # fmt: skip
-        assert made.returncode == 0, log.read_text()
         settings = [word for setting in SERVER for word in ("-c", setting)]
         server = subprocess.Popen(  # noqa: S603 - our own words
             [*become, programs / "postgres", "-D", data, "-k", home, *settings],

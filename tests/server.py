@@ -22,7 +22,9 @@ LOG = "server.log"
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, *arguments: str, **environment: str) -> Iterator[str]:
+def serving(
+    settings: Settings, *arguments: str, module: str = "app", **environment: str
+) -> Iterator[str]:
     """Yields the server's address. It, its workers and its recorder end with the block."""
     port = free_port()
     variables = {
@@ -34,7 +36,7 @@ def serving(settings: Settings, *arguments: str, **environment: str) -> Iterator
     log = settings.data_dir / LOG
     with log.open("ab") as output:  # no pipe: a server that tells much would wait for a reader
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments],
+            [sys.executable, "-m", module, "serve", "--port", str(port), *arguments],
             cwd=ROOT,
             env=variables | environment,
             stdout=output,

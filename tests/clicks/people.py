@@ -41,6 +41,15 @@ def statuses(heads: Iterable[bytes]) -> list[int]:
     return [int(head.split(b" ", 2)[1]) for head in heads]
 
 
+def locations(heads: Iterable[bytes]) -> list[str]:
+    """Where they lead, each of them a 302."""
+    found = []
+    for head in heads:
+        assert head.startswith(b"HTTP/1.1 302 ")
+        found.append(head.partition(b"location: ")[2].partition(b"\r\n")[0].decode())
+    return found
+
+
 class Clock:
     """What time it is for a server in this process, and for its recorder."""
 

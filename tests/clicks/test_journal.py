@@ -168,7 +168,7 @@ def test_a_journal_that_fills_warns_before_it_loses_and_once_each_time(
 ) -> None:
     """By appends alone, faster than the keeper looks."""
     size = len(hit())
-    warned = []
+    warned, segments = [], Segments(tmp_path)
     with journal(tmp_path, max_bytes=100 * size) as writer:
         for _ in range(2):
             said = len(caplog.messages)
@@ -178,7 +178,6 @@ def test_a_journal_that_fills_warns_before_it_loses_and_once_each_time(
                 said = len(caplog.messages)
             assert not writer.append(hit())
             wait_until(lambda: writer.disk_bytes == 100 * size)  # as the metric says
-            segments = Segments(tmp_path)
             wait_until(lambda: len(segments.read({}, 1000).finished) == 1)
             for name in segments.read({}, 1000).finished:
                 segments.delete(name)

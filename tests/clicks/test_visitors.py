@@ -1,13 +1,14 @@
 """Visitors are told apart for a day, and nobody can find out later who they were."""
 
-from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
 from app.clicks.addresses import packed
 from app.clicks.visitors import BRIDGE_MS, DAY_MS, DayKeys, Visitors
-from tests.site import PHONE, Site, ask
+from app.models import ConversionSettings, Verdict
+from tests.clicks.people import Clock, heads_of, locations, request_of, statuses
+from tests.site import PHONE, Site
 
 DAY = 20_781
 NOON = DAY * DAY_MS + DAY_MS // 2
@@ -74,52 +75,75 @@ def test_a_folder_that_cannot_be_written_stops_no_viewer(tmp_path: Path) -> None
     assert len(DayKeys(tmp_path / "file").of(DAY)) == 32
 
 
-async def test_a_stolen_installation_tells_nobody_who_clicked(sqlite_site: Site) -> None:
-    """Two days later: everything that is left is tried against a known address and browser."""
-    await sqlite_site.add_links("abcdefgh")
-    async with sqlite_site.redirecting() as redirect:
-        await ask(redirect, "/abcdefgh", address="203.0.113.77")
-    await sqlite_site.drain()
-    ((visitor, at_ms),) = await sqlite_site.rows("SELECT visitor, at_ms FROM click")
-    keys = DayKeys(sqlite_site.data_dir / "day-keys")
-
-    def candidates() -> set[bytes]:
-        data = PROGRAM + bytes([4]) + ADDRESS + PHONE.encode()
-        files = [
-            path.read_bytes()[:32] for path in sqlite_site.data_dir.rglob("*") if path.is_file()
-        ]
-        return {blake2b(data, digest_size=16, key=key).digest() for key in files}
-
-    assert visitor in candidates()
-    keys.forget_old(at_ms + 2 * DAY_MS)
-    assert visitor not in candidates()
+WISHES = {
+    "Sec-GPC": {"sec_gpc": "1"},
+    "DNT": {"dnt": "1"},
+    "both": {"sec_gpc": "1", "dnt": "1"},
+}
 
 
-@pytest.mark.parametrize("header", ["Sec-GPC", "DNT"])
+@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "by ASGI"])
 async def test_who_asks_not_to_be_followed_is_counted_and_not_known(
-    site: Site, header: str
+    site: Site, wish: str, at_once: bool
 ) -> None:
+    """Between others, whose clicks' ids the destination gets: conversions are tracked."""
     await site.add_links("abcdefgh")
-    async with site.redirecting() as redirect:
-        for _ in range(3):
-            answer = await ask(redirect, "/abcdefgh?a=1", headers={header: "1"})
-            assert answer.location == "https://brand.example/summer-sale?utm_source=creator&a=1#top"
+    async with site.database() as database, database.writing() as session:
+        session.add(ConversionSettings(program_id=1, is_on=True))
+    silent = [request_of(path, **WISHES[wish]) for path in ("abcdefgh", "abcdefgh?a=1")] * 10
+    others = [request_of("abcdefgh?a=1", sec_gpc="0", user_agent=f"{PHONE} {n}") for n in range(20)]
+    async with site.serving(at_once=at_once) as port:
+        to_silent = locations(await heads_of(port, silent))
+        to_others = locations(await heads_of(port, others))
+    plain, with_query = (
+        f"https://brand.example/summer-sale?utm_source=creator{more}#top" for more in ("", "&a=1")
+    )
+    assert to_silent == [plain, with_query] * 10
+    before, after = with_query.split("#")
+    ids = {found.removeprefix(f"{before}&tlid=").removesuffix(f"#{after}") for found in to_others}
+
     await site.drain()
-    assert await site.rows("SELECT visitor FROM click") == [(None,)] * 3
-    assert await site.rows("SELECT * FROM visitor_link") == []
+    rows = await site.rows("SELECT id, visitor, verdict FROM click")
+    assert {bytes(id_).hex() for id_, visitor, _ in rows if visitor is not None} == ids
+    unknown = [verdict for _, visitor, verdict in rows if visitor is None]
+    assert unknown == [Verdict.COUNTED] * 20
+    assert (await site.rows("SELECT count(*) FROM visitor_link"))[0][0] == len(ids) == 20
     numbers = await site.numbers()
-    assert (numbers["clicks"], numbers["unique_clicks"]) == (3, 0)
+    assert (numbers["clicks"], numbers["unique_clicks"]) == (40, 20)
 
 
-async def test_nobody_can_be_followed_from_one_brand_to_another(site: Site) -> None:
-    """The same thousand people at two brands: nothing stored of one occurs at the other."""
+async def test_nobody_can_be_followed_from_one_brand_or_day_to_another(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same thousand people at two brands, on two days an hour apart, when uniqueness is
+    judged across midnight: nothing that is stored of one occurs anywhere else."""
     await site.add_links("abcdefgh")
     await site.add_links("ijkmnpqr", program=2)
-    people = 1000
-    async with site.redirecting() as redirect:
-        for number in range(people):
-            for code in ("abcdefgh", "ijkmnpqr"):
-                await ask(redirect, f"/{code}", address=f"10.0.{number // 250}.{number % 250}")
+    people, half_an_hour = 1000, DAY_MS // 48
+    clock = Clock(DAY * DAY_MS - half_an_hour, monkeypatch)
+    addresses = [f"10.0.{number // 250}.{number % 250}" for number in range(people)]
+    clicks = {
+        code: [request_of(code, x_forwarded_for=address) for address in addresses]
+        for code in ("abcdefgh", "ijkmnpqr")
+    }
+    async with site.serving(trusted_proxies=["127.0.0.1"]) as port:
+        for code in (*clicks, "abcdefgh"):  # at the first one twice
+            assert statuses(await heads_of(port, clicks[code])) == [302] * people
+        clock.now_ms += 2 * half_an_hour
+        for each in clicks.values():
+            assert statuses(await heads_of(port, each)) == [302] * people
     await site.drain()
-    rows = await site.rows("SELECT DISTINCT link_id, visitor FROM click")
-    assert len(rows) == len({visitor for _, visitor in rows}) == 2 * people
+    rows = await site.rows(
+        f"SELECT link_id, at_ms / {DAY_MS}, count(*), count(DISTINCT visitor) FROM click "
+        "GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    # Who comes twice is one visitor; in all other places, everybody is another one.
+    assert [tuple(row) for row in rows] == [
+        (1000, DAY - 1, 2 * people, people),
+        (1000, DAY, people, people),
+        (1001, DAY - 1, people, people),
+        (1001, DAY, people, people),
+    ]
+    ((visitors,),) = await site.rows("SELECT count(DISTINCT visitor) FROM click")
+    assert visitors == 4 * people
