@@ -14,6 +14,10 @@ are random, not a counter: two writers can't lead back to an old value. A writer
 between the two leaves its slot counted: the codes of that slot, one in 65,536, are then read
 from the database each time, which is slower and still right.
 
+What may change every link, a host that is blocked, touches every slot in the same two ways: 30 ms
+each under the lock, so that a redirect pays nothing for it. A writer that dies just
+then leaves all slots counted, until the file is deleted while no server runs.
+
 Counting is read, add, write, and so it is done under a lock on the file; readers take none.
 """
 
@@ -44,11 +48,11 @@ class ChangeTable:
         # For reading only, slot by slot. It begins as zeros: nobody at work.
         self.slots = memoryview(self._map).cast("Q")
 
-    def changing(self, codes: Collection[str]) -> None:
-        """These codes are about to be committed: keep no row of theirs from now on."""
+    def changing(self, codes: Collection[str] | None) -> None:
+        """These codes, or all, are about to be committed: keep no row of theirs from now on."""
         self._count(codes, +1)
 
-    def changed(self, codes: Collection[str]) -> None:
+    def changed(self, codes: Collection[str] | None) -> None:
         """They are committed, or given up: rows that were kept before are void."""
         self._count(codes, -1)
 
@@ -57,13 +61,15 @@ class ChangeTable:
         self._map.close()
         os.close(self._file)
 
-    def _count(self, codes: Collection[str], step: int) -> None:
-        slots = {slot_of(code) for code in codes}
+    def _count(self, codes: Collection[str] | None, step: int) -> None:
+        slots = range(SLOTS) if codes is None else {slot_of(code) for code in codes}
+        # One draw for all: a slot is only ever compared with itself.
+        drawn = secrets.randbits(48) << 16
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             for slot in slots:
                 # Never below nobody nor above all that the bits can count.
                 writers = min(max((self.slots[slot] & WRITERS) + step, 0), WRITERS)
-                self.slots[slot] = secrets.randbits(48) << 16 | writers
+                self.slots[slot] = drawn | writers
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -13,9 +13,9 @@ session belongs to one coroutine, so a query field or a loader's batch opens its
 ``reading()``, and a mutation opens exactly one ``writing()``. It commits at the end, and
 rolls back if anything is raised.
 
-Whoever changes what a short code leads to says so with ``session.link_changed(code)``. The
-listeners hear of it twice: before COMMIT, so that nobody caches the old row from then on, and
-after it, when the new row is there to be read.
+Whoever changes what a short code leads to says so with ``session.link_changed(code)``, or with
+``session.all_links_changed()``. The listeners hear of it twice: before COMMIT, so that nobody
+caches the old row from then on, and after it, when the new row is there to be read.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -43,18 +43,24 @@ class WriteSession(ReadSession):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.changed_codes: set[str] = set()
+        # None: all there are.
+        self.changed_codes: set[str] | None = set()
 
     def link_changed(self, *codes: str) -> None:
         """These codes lead elsewhere, or nowhere, once this session commits."""
-        self.changed_codes.update(codes)
+        if self.changed_codes is not None:
+            self.changed_codes.update(codes)
+
+    def all_links_changed(self) -> None:
+        """Any code may lead elsewhere, or nowhere, once this session commits."""
+        self.changed_codes = None
 
 
 class LinkListener(Protocol):
-    """Who wants to know that short codes change: the redirect's cache."""
+    """Who wants to know that short codes change, all of them if None: the redirect's cache."""
 
-    def changing(self, codes: Collection[str]) -> None: ...
-    def changed(self, codes: Collection[str]) -> None: ...
+    def changing(self, codes: Collection[str] | None) -> None: ...
+    def changed(self, codes: Collection[str] | None) -> None: ...
 
 
 class Database:
@@ -95,12 +101,13 @@ class Database:
         async with WriteSession(self._writer, expire_on_commit=False) as session:
             yield session
             codes = session.changed_codes
-            for listener in self._listeners if codes else ():
+            listeners = () if codes == set() else self._listeners
+            for listener in listeners:
                 listener.changing(codes)
             try:
                 await session.commit()
             finally:
-                for listener in self._listeners if codes else ():
+                for listener in listeners:
                     listener.changed(codes)
 
     async def close(self) -> None:

@@ -46,7 +46,7 @@ class Application(Router):
     def __init__(self, settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.settings = settings
-        self.change_table = ChangeTable(settings.data_dir / "link-changes")
+        self.change_table = ChangeTable(settings.link_changes)
         self.database = Database(settings.database, listeners=[self.change_table])
         self.redirect = Redirect(settings, self.change_table, reserved=RESERVED)
         self.addresses = open_addresses(settings)

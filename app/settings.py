@@ -268,6 +268,11 @@ class Settings(BaseSettings):
         return frozenset(self.own_hosts) | ({own} if own else set())
 
     @property
+    def link_changes(self) -> Path:
+        """The file by which the processes of this machine tell each other of changed links."""
+        return self.data_dir / "link-changes"
+
+    @property
     def local_url(self) -> str:
         """Where this machine reaches the server itself, past any proxy."""
         host = "127.0.0.1" if self.host in {"", "0.0.0.0", "::"} else self.host  # noqa: S104 - compared with

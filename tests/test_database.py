@@ -19,13 +19,13 @@ class Listener:
     """Writes down what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, set[str]]] = []
+        self.heard: list[tuple[str, set[str] | None]] = []
 
-    def changing(self, codes: Collection[str]) -> None:
-        self.heard.append(("changing", set(codes)))
+    def changing(self, codes: Collection[str] | None) -> None:
+        self.heard.append(("changing", None if codes is None else set(codes)))
 
-    def changed(self, codes: Collection[str]) -> None:
-        self.heard.append(("changed", set(codes)))
+    def changed(self, codes: Collection[str] | None) -> None:
+        self.heard.append(("changed", None if codes is None else set(codes)))
 
 
 @pytest.fixture
@@ -140,6 +140,17 @@ async def test_listeners_hear_of_changed_codes_before_and_after_the_commit(
         assert listener.heard == []
 
     assert listener.heard == [("changing", {"a", "b"}), ("COMMIT", set()), ("changed", {"a", "b"})]
+
+
+async def test_listeners_hear_that_all_codes_may_change(
+    heard_database: Database, listener: Listener
+) -> None:
+    async with heard_database.writing() as session:
+        session.link_changed("a")
+        session.all_links_changed()
+        session.link_changed("b")
+
+    assert listener.heard == [("changing", None), ("changed", None)]
 
 
 async def test_listeners_hear_the_end_of_a_commit_that_fails_too(

@@ -28,13 +28,17 @@ async def in_change(work: "Callable[[Change], Awaitable[Result]]") -> Result:
 
 
 async def with_database(work: "Callable[[Database], Awaitable[Result]]") -> Result:
+    from app.change_table import ChangeTable
     from app.database import Database
     from app.migrations import upgrade
 
     settings = Settings()
     await upgrade(settings.database)
-    database = Database(settings.database)
+    # Servers that run meanwhile hear of changed links.
+    table = ChangeTable(settings.link_changes)
+    database = Database(settings.database, listeners=[table])
     try:
         return await work(database)
     finally:
         await database.close()
+        table.close()

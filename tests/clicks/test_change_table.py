@@ -31,3 +31,21 @@ def test_a_slot_is_kept_by_nobody_until_its_last_writer_is_done(tmp_path: Path) 
     table.changed(["code"])  # one too many: never below nobody
     assert table.slots[slot] & WRITERS == 0
     table.close()
+
+
+def test_what_may_change_every_link_touches_every_slot_and_keeps_who_else_is_at_work(
+    tmp_path: Path,
+) -> None:
+    table = ChangeTable(tmp_path / "changes")
+    busy = slot_of("code")
+    table.changing(["code"])
+    seen = [table.slots.tolist()]
+    table.changing(None)
+    seen.append(table.slots.tolist())
+    assert all(value & WRITERS == 1 + (slot == busy) for slot, value in enumerate(seen[-1]))
+    table.changed(None)
+    seen.append(table.slots.tolist())
+    assert all(value & WRITERS == (slot == busy) for slot, value in enumerate(seen[-1]))
+    # No slot ever shows again what it has shown.
+    assert all(len(set(shown)) == 3 for shown in zip(*seen, strict=True))
+    table.close()
