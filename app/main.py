@@ -32,7 +32,7 @@ from app.messages.addresses import open_addresses
 from app.messages.delivery import Delivery
 from app.metrics import Metrics
 from app.migrations import upgrade
-from app.pages import static
+from app.pages import static, well_known
 from app.pages.manager import ManagerPage
 from app.pages.reports import ReportPages
 from app.redirect import Redirect
@@ -72,6 +72,7 @@ class Application(Router):
                 *ManagerPage(self.database, self.addresses).routes(),
                 *ReportPages(self.database, self.addresses, self.graph.gate, settings).routes(),
                 *static.routes(),
+                *well_known.routes(settings),
                 # Who opens the demo's address looks for something to see.
                 *([Route("/", RedirectResponse("/graphql"))] if settings.demo else ()),
                 *([Metrics(settings, self.redirect).route()] if settings.metrics else ()),

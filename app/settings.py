@@ -3,6 +3,7 @@
 ``docs/settings.md`` describes each one with what it costs; a test compares the two.
 """
 
+import re
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
@@ -38,6 +39,12 @@ class Settings(BaseSettings):
     allow_private_destinations: bool = Field(
         default=False,
         description="Accept loopback, private and single-label hosts as destinations.",
+    )
+
+    abuse_contact: str | None = Field(
+        default=None,
+        description="Whom to tell of a link that does harm: mailto:… or https://…. It is served in "
+        "/.well-known/security.txt.",
     )
 
     # How it is served.
@@ -245,6 +252,17 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("abuse_contact")
+    @classmethod
+    def _that_can_be_contacted(cls, value: str | None) -> str | None:
+        # No space nor line break: it is a line of security.txt.
+        if (
+            value is not None
+            and re.fullmatch(r"mailto:[!-~]+@[!-~]+|https://[!-~]+", value) is None
+        ):
+            raise ValueError("must be mailto: and an address, or begin with https://")
+        return value
 
     @model_validator(mode="after")
     def _with_a_sender(self) -> Self:
