@@ -134,6 +134,17 @@ def leads_home(url: str, own_hosts: Collection[str]) -> bool:
     return _own(Url(url), own_hosts) is not None
 
 
+def host_of(url: str) -> str:
+    """The host of a URL that was checked once."""
+    return Url(url).host or ""
+
+
+def with_names_above(host: str) -> list[str]:
+    """A host and what it is under: ``a.b.example``, ``b.example``, ``example``."""
+    labels = host.split(".")
+    return [".".join(labels[place:]) for place in range(len(labels))]
+
+
 def _own(url: Url, own_hosts: Collection[str]) -> str | None:
     host = url.host or ""
     of = (own for own in map(_own_host, own_hosts) if host == own or host.endswith(f".{own}"))

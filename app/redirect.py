@@ -193,7 +193,7 @@ class Redirect:
             self.journal.lost += 1
             log.exception("A click was redirected and not recorded")
             is_refused, click_id = False, None
-        if link.is_archived:
+        if link.is_gone:
             return _GONE, b""
         if is_refused:
             return _NOT_YET, b""
@@ -231,7 +231,7 @@ class Redirect:
                     link.id,
                     link.program_id,
                     link.version,
-                    link.is_archived,
+                    link.is_gone,
                     is_head,
                     prefetch,
                     secure,

@@ -39,6 +39,7 @@ export default [
             suffixes: ["Connection", "Edge", "Payload", "Result"],
             types: [
               "AuditChange",
+              "BlockedHost",
               "ClickCounts",
               "ConversionEntry",
               "ConversionSettings",

@@ -108,6 +108,7 @@ CASES: dict[str, Case] = {
         ADMINISTER, {"filter": {"subjectId": LNK}}, {"filter": {"keyIds": [KEY]}}
     ),
     "Query.apiKeys": case(ADMINISTER),
+    "Query.blockedHosts": case(INSTALL),
     "Query.node": case(LINKS, *({"id": kind} for kind in NODES)),
     "Query.nodes": case(LINKS, {"ids": list(NODES)}),
     "Program.campaigns": case(LINKS, {"filter": {"programIds": [PRG]}}),
@@ -118,6 +119,8 @@ CASES: dict[str, Case] = {
     "Creator.trackingLinks": case(LINKS, *LINK_FILTERS),
     "Enrollment.trackingLinks": case(LINKS, *LINK_FILTERS),
     "Mutation.createProgram": change(INSTALL, {"name": "Brand"}),
+    "Mutation.blockHost": change(INSTALL, {"host": "bad.example"}),
+    "Mutation.unblockHost": change(INSTALL, {"host": "bad.example"}),
     "Mutation.updateProgram": change(ADMINISTER, {"id": PRG, "name": "Brand"}),
     "Mutation.createCampaign": change(MANAGE, {"programId": PRG, "name": "Spring"}),
     "Mutation.updateCampaign": change(MANAGE, {"id": CMP, "name": "Summer"}),

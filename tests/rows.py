@@ -10,6 +10,7 @@ from app.models import (
     ApiKeyCampaign,
     AttributionModel,
     AuditEntry,
+    BlockedHost,
     Campaign,
     CampaignDay,
     CampaignLink,
@@ -96,6 +97,7 @@ def one_of_each() -> Sequence[Any]:
         IdempotencyKey(
             program_id=PROGRAM, mutation="x", key="k", request_hash=bytes(32), answer={}, at=NOW
         ),
+        BlockedHost(host="bad.example", blocked_at=NOW),
         Creator(id=CREATOR, **owner, handle="ada", display_name="Ada"),
         Enrollment(
             id=ENROLLMENT,

@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, verify, rebuild, schema; keys and conversions beside it.
+"""The command line: serve, migrate, verify, rebuild, schema; keys, hosts and conversions beside it.
 
 Each command imports what it needs itself, so that ``--help`` answers at once.
 """
@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.conversions import conversions_app
+from app.cli.hosts import hosts_app
 from app.cli.keys import keys_app
 from app.cli.work import with_database
 from app.errors import Refused
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys_app, name="keys")
+app.add_typer(hosts_app, name="hosts")
 app.add_typer(conversions_app, name="conversions")
 
 

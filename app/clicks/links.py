@@ -15,7 +15,9 @@ table does not say that it may have changed: an archived link never redirects. W
 unknown is `LinksAway`, not absent.
 
 A destination on a host that has become one of our own since it was given is none: the viewer
-would go round in circles.
+would go round in circles. One on a host that the operator has blocked, or below one, is gone: a
+second statement asks so, where any host is blocked. Who blocks one touches every slot of the
+change table, so a row that is kept is not asked again.
 """
 
 import asyncio
@@ -48,8 +50,11 @@ NEVER = -1  # no slot shows this
 FIND_LINK = """
     SELECT id, program_id, destination_version, destination_url, archived_at IS NOT NULL,
         (SELECT click_parameter FROM conversion_settings
-         WHERE conversion_settings.program_id = tracking_link.program_id AND is_on)
+         WHERE conversion_settings.program_id = tracking_link.program_id AND is_on),
+        EXISTS (SELECT 1 FROM blocked_host)
     FROM tracking_link WHERE code = """
+ANY_BLOCKED = 6  # the place of that last answer
+IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM blocked_host WHERE host "
 
 
 class LinksAway(Exception):
@@ -57,14 +62,14 @@ class LinksAway(Exception):
 
 
 class Link:
-    """A row of a tracking link, as the redirect needs it."""
+    """A tracking link, as the redirect needs it."""
 
     __slots__ = (
         "answer",
         "click_parameter",
         "destination",
         "id",
-        "is_archived",
+        "is_gone",
         "program",
         "program_id",
         "slot",
@@ -73,12 +78,12 @@ class Link:
         "version",
     )
 
-    def __init__(self, row: Any, slot: int, stamp: int) -> None:
+    def __init__(self, row: Any, is_blocked: bool, slot: int, stamp: int) -> None:
         self.id: int = row[0]
         self.program_id: int = row[1]
         self.version: int = row[2]
         self.destination: str = row[3]
-        self.is_archived: bool = bool(row[4])
+        self.is_gone: bool = is_blocked or bool(row[4])  # archived
         # What takes the click's id to the destination; None where conversions are not tracked.
         self.click_parameter: str | None = row[5]
         self.program: bytes = b"\x08" + self.program_id.to_bytes(8)  # length-prefixed
@@ -146,7 +151,7 @@ class SqliteLinks:
         slot = slot_of(code.decode())
         stamp = self._slots[slot]  # before the row: a change from here on voids the entry
         try:
-            row = self._row(code.decode())
+            row, is_blocked = self._row(code.decode())
         except sqlite3.Error as error:
             log.warning("The database can't be read: %s", error)
             self._connection = None
@@ -154,7 +159,7 @@ class SqliteLinks:
         if row is None or destinations.leads_home(row[3], self._own_hosts):
             self._kept.drop(code)
             return None
-        link = Link(row, slot, NEVER if stamp & WRITERS else stamp)
+        link = Link(row, is_blocked, slot, NEVER if stamp & WRITERS else stamp)
         self._kept.put(code, link)
         return link
 
@@ -163,7 +168,8 @@ class SqliteLinks:
             self._connection.close()
             self._connection = None
 
-    def _row(self, code: str) -> Any:
+    def _row(self, code: str) -> tuple[Any, bool]:
+        """The row, if any, and whether where it leads is blocked."""
         if self._connection is None:
             self._connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=ro",
@@ -172,7 +178,13 @@ class SqliteLinks:
                 timeout=SQLITE_WAIT_S,
             )
             self._connection.execute("PRAGMA mmap_size = 268435456")
-        return self._connection.execute(FIND_LINK + "?", (code,)).fetchone()
+        row = self._connection.execute(FIND_LINK + "?", (code,)).fetchone()
+        if row is None or not row[ANY_BLOCKED]:
+            return row, False
+        names = _names(row)
+        places = ",".join("?" * len(names))
+        found = self._connection.execute(f"{IS_BLOCKED} IN ({places}))", names)
+        return row, bool(found.fetchone()[0])
 
 
 class PostgresLinks:
@@ -206,7 +218,7 @@ class PostgresLinks:
         # Who can be sent on anyway waits a moment; who can't is better served late than not.
         wait_s = POSTGRES_PATIENCE_S if last_known is None else POSTGRES_WAIT_S
         try:
-            row = await self._row(code.decode(), wait_s)
+            row, is_blocked = await self._row(code.decode(), wait_s)
         except AWAY as error:
             if last_known is None:
                 raise LinksAway from error
@@ -214,7 +226,7 @@ class PostgresLinks:
         if row is None or destinations.leads_home(row[3], self._own_hosts):
             self._kept.drop(code)
             return None
-        link = Link(row, slot, NEVER if stamp & WRITERS else stamp)
+        link = Link(row, is_blocked, slot, NEVER if stamp & WRITERS else stamp)
         self._kept.put(code, link)
         return link
 
@@ -227,16 +239,23 @@ class PostgresLinks:
                 self._pool.terminate()
             self._pool = None
 
-    async def _row(self, code: str, wait_s: float) -> Any:
+    async def _row(self, code: str, wait_s: float) -> tuple[Any, bool]:
         if self._pool is None:
             raise TimeoutError
         try:
             async with asyncio.timeout(wait_s):
-                return await self._pool.fetchrow(FIND_LINK + "$1", code)
+                row = await self._pool.fetchrow(FIND_LINK + "$1", code)
+                if row is None or not row[ANY_BLOCKED]:
+                    return row, False
+                return row, await self._pool.fetchval(f"{IS_BLOCKED} = ANY ($1))", _names(row))
         except AWAY as error:
             self._ask_again_at = time.monotonic() + POSTGRES_PAUSE_S
             log.warning("PostgreSQL does not answer: the last known links serve. %r", error)
             raise
+
+
+def _names(row: Any) -> list[str]:
+    return destinations.with_names_above(destinations.host_of(row[3]))
 
 
 def open_links(

@@ -1,6 +1,7 @@
 """What is stored: one SQLModel class for each table, one file for each noun."""
 
 from app.models.audit import AuditEntry
+from app.models.blocked_hosts import BlockedHost
 from app.models.campaign_links import CampaignLink
 from app.models.campaigns import REQUIRED_STAGES, Campaign, CampaignStatus, Stage
 from app.models.clicks import (
@@ -53,6 +54,7 @@ __all__ = [
     "ApiKeyCampaign",
     "AttributionModel",
     "AuditEntry",
+    "BlockedHost",
     "Campaign",
     "CampaignDay",
     "CampaignLink",

@@ -11,7 +11,7 @@ from app.auth import Viewer, visible
 from app.errors import UserErrorCode, refuse
 from app.messages.tags import tag_key
 from app.models import Campaign, CampaignLink, Enrollment, Stage, TrackingLink
-from app.resolvers import link_making, tracking_links
+from app.resolvers import blocked_hosts, link_making, tracking_links
 from app.resolvers.change import Change
 from app.resolvers.filters import by_archived
 from app.resolvers.inputs import Form
@@ -31,8 +31,8 @@ async def create(
     form = Form()
     values: dict[str, Any] = {
         "name": form.text(name, "name"),
-        "destination_url": form.destination(
-            destination_url, change.check_destination, "destination_url"
+        "destination_url": await blocked_hosts.destination(
+            change, form, destination_url, "destination_url"
         ),
         "utm": form.utm(utm, "utm"),
     }
@@ -71,8 +71,8 @@ async def update(change: Change, key: int | None, changes: Mapping[str, Any]) ->
     if "name" in values:
         values["name"] = form.text(values["name"], "name")
     if "destination_url" in values:
-        values["destination_url"] = form.destination(
-            values["destination_url"], change.check_destination, "destination_url"
+        values["destination_url"] = await blocked_hosts.destination(
+            change, form, values["destination_url"], "destination_url"
         )
     if "utm" in values:
         values["utm"] = form.utm(values["utm"], "utm")

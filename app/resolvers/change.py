@@ -52,16 +52,19 @@ class Change:
             await self.session.exec(insert(model), params=values)
 
     async def record(
-        self, action: str, subject_type: str, program_id: int, changes: Mapping[int, Any]
+        self, action: str, subject_type: str, program_id: int | None, changes: Mapping[int, Any]
     ) -> None:
-        """One audit entry for each subject: its key, and what of it is new."""
+        """One audit entry for each subject: its key, and what of it is new.
+
+        Without ``program_id`` the subjects are programs, each with a log of its own.
+        """
         await self.record_each(action, subject_type, program_id, changes.items())
 
     async def record_each(
         self,
         action: str,
         subject_type: str,
-        program_id: int,
+        program_id: int | None,
         changes: Iterable[tuple[int, Mapping[str, Any]]],
     ) -> None:
         """As `record`, of subjects that may come several times."""
@@ -70,7 +73,7 @@ class Change:
             (
                 {
                     "id": new_id(),
-                    "program_id": program_id,
+                    "program_id": subject_id if program_id is None else program_id,
                     "at": self.now,
                     "key_id": self.viewer.key_id,
                     "action": action,

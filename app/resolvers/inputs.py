@@ -1,12 +1,13 @@
 """What callers write, checked: every fault of a form at once, each with the path to its field."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
 
-from app.destinations import BadDestination
+from app.destinations import BadDestination, host_of
 from app.errors import Fault, Refused, UserErrorCode
 from app.utm import BadUtm
 from app.utm import check as check_utm
@@ -15,6 +16,7 @@ NAME_MAX = 200
 LABELS_MAX = 10
 LABEL_MAX = 100
 EMAIL_MAX = 320
+MORE_THAN_A_HOST = re.compile(r"[\s/\\?#*]|:\d*$")
 
 
 class Form:
@@ -86,6 +88,15 @@ class Form:
         except BadDestination as bad:
             self.fault(UserErrorCode.INVALID_URL, bad.message, *path)
             return ""
+
+    def host(self, value: str, check: Callable[[str], str], *path: str | int) -> str:
+        """A host alone, as the destinations on it spell it."""
+        value = self.text(value, *path)
+        if MORE_THAN_A_HOST.search(value):
+            message = "Give the host alone, such as brand.com: no https://, port, path or *."
+            self.fault(UserErrorCode.INVALID, message, *path)
+        url = "" if self.faults else self.destination(f"https://{value}", check, *path)
+        return host_of(url) if url else ""
 
     def labels(self, values: Sequence[str], *path: str | int) -> list[str]:
         """Labels in the order given, each once."""

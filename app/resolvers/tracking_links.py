@@ -16,7 +16,7 @@ from app.codes import BadCode, check_custom, fold
 from app.database import ReadSession
 from app.errors import UserErrorCode, refuse
 from app.models import CampaignLink, Enrollment, LinkDestination, LinkLabel, TrackingLink
-from app.resolvers import link_making, pages
+from app.resolvers import blocked_hosts, link_making, pages
 from app.resolvers.change import Change
 from app.resolvers.filters import among, by_archived, containing
 from app.resolvers.inputs import Form
@@ -40,7 +40,7 @@ async def create(
     """A creator-level link. It works at once, at any stage."""
     enrollment = await change.get(Enrollment, enrollment_id, "enrollment", "enrollment_id")
     form = Form()
-    url = form.destination(destination_url, change.check_destination, "destination_url")
+    url = await blocked_hosts.destination(change, form, destination_url, "destination_url")
     checked_labels = form.labels(labels, "labels")
     custom = await _custom_code(change, form, code)
     form.check()
@@ -66,8 +66,8 @@ async def update(change: Change, key: int | None, changes: Mapping[str, Any]) ->
         if link.campaign_link_id is not None:
             message = "This link follows its campaign link: change the destination there."
             form.fault(UserErrorCode.INVALID, message, "destination_url")
-        url = form.destination(
-            changes["destination_url"], change.check_destination, "destination_url"
+        url = await blocked_hosts.destination(
+            change, form, changes["destination_url"], "destination_url"
         )
         said["destination_url"] = url
     if "labels" in changes:
@@ -111,9 +111,9 @@ async def replace(change: Change, key: int | None, changes: Mapping[str, Any]) -
         if "destination_url" in changes:
             message = "This link follows its campaign link: change the destination there."
             form.fault(UserErrorCode.INVALID, message, "destination_url")
-    elif "destination_url" in changes:
-        url = form.destination(
-            changes["destination_url"], change.check_destination, "destination_url"
+    else:
+        url = await blocked_hosts.destination(
+            change, form, changes.get("destination_url", url), "destination_url"
         )
     if "labels" in changes:
         new_labels = form.labels(changes["labels"], "labels")

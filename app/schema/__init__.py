@@ -10,6 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 from app.auth import Permission
 from app.errors import UserErrorCode, refuse
 from app.schema.audit import AuditQuery
+from app.schema.blocked_hosts import BlockedHostMutation, BlockedHostQuery
 from app.schema.campaign_links import CampaignLinkMutation, CampaignLinkQuery
 from app.schema.campaign_mutations import CampaignMutation
 from app.schema.campaigns import CampaignQuery
@@ -52,6 +53,7 @@ class Query(
     LinkHolderQuery,
     ConversionQuery,
     KeyQuery,
+    BlockedHostQuery,
     AuditQuery,
 ):
     @strawberry.field(
@@ -100,6 +102,7 @@ class Mutation(
     ConversionMutation,
     ReportShareMutation,
     KeyMutation,
+    BlockedHostMutation,
 ):
     pass
 

@@ -140,6 +140,7 @@ publish(
         "LINK_ARCHIVED": "The link is archived, for good.",
         "TAG_ARCHIVED": "A merge tag names an archived campaign link.",
         "UNKNOWN_TAG": "A merge tag does not exist in the campaign.",
+        "HOST_BLOCKED": "Whoever runs the server has blocked the host: no link may lead there.",
         "FORBIDDEN_STAGE_MOVE": "The creator cannot go to this stage from the one they are in.",
         "REFUND_TOO_LARGE": "The refunds would come to more than the conversion's worth.",
         "CONFLICT": "The same was reported before with other content. The first report stands.",

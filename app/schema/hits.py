@@ -116,7 +116,9 @@ class HitConnection:
 class Reconciliation:
     hits: int = strawberry.field(description="All requests of the links.")
     excluded: int = strawberry.field(description="Those by bots, previews and prefetches.")
-    after_archive: int = strawberry.field(description="Those of links that were archived by then.")
+    after_archive: int = strawberry.field(
+        description="Those of links that were archived by then, or led to a blocked host."
+    )
     clicks: int = strawberry.field(description="The rest: those by people.")
     unique_clicks: int = strawberry.field(description="Those that are unique.")
     conversions: int | None = strawberry.field(

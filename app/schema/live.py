@@ -59,7 +59,7 @@ class ClickCounts:
     clicks: int = strawberry.field(description="Clicks by people, ever.")
     unique_clicks: int = strawberry.field(description="Unique clicks by people, ever.")
     excluded_clicks: int = strawberry.field(description="Hits that are not clicks, ever.")
-    hits_after_archive: int = strawberry.field(description="Hits on archived links, ever.")
+    hits_after_archive: int = strawberry.field(description="Hits that were answered 410, ever.")
     new_clicks: int = strawberry.field(
         description="Clicks since the event before; 0 in the first one."
     )

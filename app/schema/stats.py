@@ -120,7 +120,8 @@ class Stats(Earnings):
         description="Hits by bots, previews and prefetches, which are in no other figure."
     )
     hits_after_archive: int = strawberry.field(
-        description="Hits on links after they were archived, which are in no other figure."
+        description="Hits that were answered 410, as the link was archived or led to a blocked "
+        "host. They are in no other figure."
     )
     scope: strawberry.Private[stats.Scope]
     key: strawberry.Private[int]
