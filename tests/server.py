@@ -15,7 +15,7 @@ from pathlib import Path
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-READY_S = 30
+READY_S = 90
 STOP_S = 15
 # In the data folder: everything that the server said.
 LOG = "server.log"

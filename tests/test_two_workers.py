@@ -2,16 +2,12 @@
 
 import json
 import time
-from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
-from threading import Event
 from typing import Any
 
 import pytest
 
 from app.settings import Settings
-from tests.selling import wait_until
 from tests.server import request, serving
 from tests.world import PHONE, World
 
@@ -121,53 +117,6 @@ def test_an_archive_by_another_server_holds_at_once(world: World, settings: Sett
         assert {caller.click(link["code"]) for _ in range(6)} == {302}
         world.do("archiveTrackingLink", "trackingLink { id }", id=link["id"])
         assert {caller.click(link["code"]) for _ in range(6)} == {410}
-
-
-def test_under_load_no_worker_serves_what_was_edited_or_archived(
-    world: World, settings: Settings
-) -> None:
-    ana = world.an_enrollment(world.a_campaign())
-    moved, stopped = world.a_link(ana), world.a_link(ana)
-    edit = """mutation($id: ID!, $url: String!) { updateTrackingLink(
-      input: {id: $id, destinationUrl: $url}) { userErrors { code } } }"""
-    archive = "mutation($id: ID!) { archiveTrackingLink(input: {id: $id}) { userErrors { code } } }"
-    is_over = Event()
-
-    def follow(address: str) -> list[tuple[float, str, int, str | None]]:
-        """When each request began, of which code, and what it was answered."""
-        seen = []
-        while not is_over.is_set():
-            for code in (moved["code"], stopped["code"]):
-                began = time.monotonic()
-                connection = HTTPConnection(address.removeprefix("http://"), timeout=30)
-                connection.request("GET", f"/{code}", headers={"User-Agent": PHONE})
-                answer = connection.getresponse()
-                seen.append((began, code, answer.status, answer.headers["location"]))
-                connection.close()
-        return seen
-
-    with serving(settings, "--workers", "4") as address, ThreadPoolExecutor(8) as pool:
-        caller = Caller(address, world.key)
-        viewers = [pool.submit(follow, address) for _ in range(8)]
-        try:
-            urls = [f"https://brand.example/{number}" for number in range(20)]
-            edited = []
-            for url in urls:
-                caller.ask(edit, id=moved["id"], url=url)
-                edited.append(time.monotonic())
-            caller.ask(archive, id=stopped["id"])
-            archived = time.monotonic()
-            wait_until(lambda: time.monotonic() > archived + 0.5)
-        finally:
-            is_over.set()
-        seen = [each for viewer in viewers for each in viewer.result()]
-    after = [each for each in seen if each[0] > archived]
-    assert {each[2:] for each in after if each[1] == stopped["code"]} == {(410, None)}
-    assert {each[2:] for each in after if each[1] == moved["code"]} == {(302, urls[-1])}
-    for began, code, status, location in seen:
-        if code == moved["code"] and began > edited[0]:
-            assert status == 302
-            assert location in urls[bisect_left(edited, began) - 1 :]
 
 
 def test_clicks_on_both_workers_are_counted_by_one_recorder(
