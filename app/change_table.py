@@ -15,8 +15,8 @@ between the two leaves its slot counted: the codes of that slot, one in 65,536, 
 from the database each time, which is slower and still right.
 
 What may change every link, a host that is blocked, touches every slot in the same two ways: 30 ms
-each under the lock, so that a redirect pays nothing for it. A writer that dies just
-then leaves all slots counted, until the file is deleted while no server runs.
+each under the lock, so that a redirect pays nothing for it. A writer that dies just then leaves
+all slots counted, until the file is deleted while no server runs.
 
 Counting is read, add, write, and so it is done under a lock on the file; readers take none.
 """
