@@ -11,7 +11,7 @@ from app.clicks import devices
 from app.clicks.devices import Device, describe
 
 REQUESTS = Path(__file__).parents[1] / "fixtures" / "requests"
-SAMPLE = Path(__file__).parents[1] / "fixtures" / "user-agents" / "sample.jsonl"
+PEOPLE = Path(__file__).parents[1] / "fixtures" / "user-agents" / "people.jsonl"
 AGENTS: dict[str, str] = json.loads((REQUESTS / "user-agents.json").read_text())
 IPHONE = AGENTS["safari_ios"]
 
@@ -86,7 +86,7 @@ def test_devices_are_of_four_kinds(ua: str, kind: str) -> None:
 
 
 def test_nearly_every_modern_browser_has_a_name_and_a_system() -> None:
-    rows = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
+    rows = [json.loads(line) for line in PEOPLE.read_text().splitlines()]
     modern = [describe(row["ua"]) for row in rows if "modern" in row["tags"]]
     named = [found for found in modern if found.browser and found.os]
     assert len(named) >= 0.95 * len(modern) > 0
