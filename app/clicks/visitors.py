@@ -56,11 +56,15 @@ class DayKeys:
         return None
 
     def forget_old(self, now_ms: int) -> None:
-        """Delete what is older than 48 hours: all but the keys of today and yesterday."""
+        """Delete what is older than 48 hours: all but the keys of today and yesterday.
+
+        Drafts go with their day, not before: another worker may be just making today's.
+        """
         oldest = now_ms // DAY_MS - 1
         with contextlib.suppress(FileNotFoundError):
             for path in self.folder.iterdir():
-                if not path.name.isdigit() or int(path.name) < oldest:
+                day = path.name.partition(".")[0]
+                if not day.isdigit() or int(day) < oldest:
                     path.unlink(missing_ok=True)
 
     def _path(self, day: int) -> Path:

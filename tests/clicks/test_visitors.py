@@ -1,6 +1,8 @@
 """Visitors are told apart for a day, and nobody can find out later who they were."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -21,6 +23,22 @@ def test_every_worker_and_every_restart_knows_the_same_visitor(tmp_path: Path) -
     workers = [Visitors(DayKeys(tmp_path)) for _ in range(4)]
     hashes = {worker.of(PROGRAM, ADDRESS, b"agent", NOON) for worker in workers}
     assert len(hashes) == 1
+
+
+def test_workers_that_begin_a_day_together_know_the_same_visitor(tmp_path: Path) -> None:
+    """Whoever is first tidies up, and leaves alone what the others are just making."""
+    days, together = 200, Barrier(4)
+
+    def worker() -> list[bytes]:
+        visitors, found = Visitors(DayKeys(tmp_path)), []
+        for day in range(days):
+            together.wait(10)
+            found.append(visitors.of(PROGRAM, ADDRESS, b"agent", NOON + day * DAY_MS)[0])
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        of_workers = [each.result() for each in [pool.submit(worker) for _ in range(4)]]
+    assert [len(set(of_day)) for of_day in zip(*of_workers, strict=True)] == [1] * days
 
 
 def test_programs_days_addresses_and_agents_tell_visitors_apart(tmp_path: Path) -> None:
@@ -56,6 +74,8 @@ def test_a_day_key_is_random_private_and_gone_after_48_hours(tmp_path: Path) -> 
     (path,) = keys.folder.iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     assert key == keys.of(DAY) != DayKeys(tmp_path / "elsewhere").of(DAY)
+    crashed = path.with_name(f"{path.name}.77.abcd")  # while it made one
+    crashed.write_bytes(b"half")
     keys.forget_old((DAY + 2) * DAY_MS - 1)
     assert keys.known(DAY) == key
     keys.forget_old((DAY + 2) * DAY_MS)
