@@ -1,7 +1,5 @@
 """What a viewer gets for a short link, over a real socket, and what is counted of it."""
 
-import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,9 +8,6 @@ import pytest
 from app.http_protocol import LimitedHttpProtocol
 from tests.site import DESTINATION, PHONE, RESERVED, HttpProtocol, Site, ask, send_raw
 
-FIXTURES = Path(__file__).parent / "fixtures"
-REQUESTS = [json.loads(line) for line in (FIXTURES / "requests.jsonl").read_text().splitlines()]
-AGENTS: dict[str, str] = json.loads((FIXTURES / "requests_context.json").read_text())["user_agents"]
 LIVE, ARCHIVED, UNKNOWN = "sm3hkt7w", "rx9fgb2d", "nn5nnn5n"
 COMMON = {
     "cache-control": "private, no-store, max-age=0",
@@ -27,55 +22,11 @@ def get(target: str, *headers: str, method: str = "GET") -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1", "replace")
 
 
-def text_of(row: dict[str, Any]) -> str:
-    target: str = row["target"]
-    for name, code in (("{code}", LIVE), ("{arch}", ARCHIVED), ("{none}", UNKNOWN)):
-        target = target.replace(name, code)
-    return target.replace("{CODE}", LIVE.upper())
-
-
 # The redirect does not depend on who reads HTTP for it. Limits of ours do.
 @pytest.fixture(params=[LimitedHttpProtocol, "h11"], ids=["ours", "h11"])
 def http(request: pytest.FixtureRequest) -> HttpProtocol:
     found: HttpProtocol = request.param
     return found
-
-
-async def test_every_hostile_or_ordinary_request_gets_its_answer_and_is_counted_rightly(
-    site: Site, http: HttpProtocol
-) -> None:
-    await site.add_links(LIVE, ARCHIVED)
-    await site.archive(ARCHIVED)
-    wrong: list[str] = []
-    counted = 0
-    options: dict[str, Any] = {"trusted_proxies": ["127.0.0.1"], "unknown_codes_per_minute": 1000}
-    async with site.serving(http=http, **options) as port:
-        for number, row in enumerate(REQUESTS):
-            if row["target"] == "/robots.txt":
-                continue  # not of the redirect
-            headers = [f"{name}: {value}" for name, value in row["headers"].items()]
-            if "X-Forwarded-For" not in row["headers"]:
-                headers.append(f"X-Forwarded-For: 198.51.100.{number}")
-            target = text_of(row).encode("utf-8").decode("latin-1")
-            agent = f"User-Agent: {AGENTS[row['ua']]}"
-            answer = await send_raw(port, get(target, agent, *headers, method=row["method"]))
-            if not _is_right(row, answer.status, answer.location):
-                wrong.append(f"{row['id']} {row['target']}: {answer.status} {answer.location}")
-            counted += row["expect_counted_clicks"] or 0
-    assert not wrong
-    unscored = sum(row["expect_counted_clicks"] is None for row in REQUESTS)
-    await site.drain()
-    assert counted <= (await site.numbers())["clicks"] <= counted + unscored
-
-
-def _is_right(row: dict[str, Any], status: int, location: str | None) -> bool:
-    if status not in row["expect_status"]:
-        return False
-    if status != 302:
-        return location is None
-    if row["expect_location"] == "DEST":
-        return location == DESTINATION
-    return location is not None and urlsplit(location)[:2] == urlsplit(DESTINATION)[:2]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from typing import Final, NamedTuple
 
 from app.clicks import user_agents
 
-VERSION: Final = 2
+VERSION: Final = 3
 # The user agent of our own self-test. Whoever else sends it takes themselves out of all figures,
 # as a bot's would; it earns nobody anything.
 SELF_TEST_AGENT: Final = "Tracklinks-Self-Test/1"

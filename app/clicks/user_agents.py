@@ -25,10 +25,11 @@ from typing import Final
 
 LONGEST: Final = 1024  # characters of a user agent that are looked at
 
-# Fetchers of link previews, unmistakable wherever they stand.
+# Fetchers of link previews, unmistakable wherever they stand. The first that is found is the
+# reason, so Telegram's stands before the one that it says it is like.
 _PREVIEWS: Final = (
-    "facebookexternalhit", "facebookcatalog", "facebot", "meta-external", "twitterbot",
-    "slackbot", "slack-imgproxy", "discordbot", "telegrambot", "linkedinbot", "skypeuripreview",
+    "facebookexternalhit", "facebookcatalog", "facebot", "meta-external", "telegrambot",
+    "twitterbot", "slackbot", "slack-imgproxy", "discordbot", "linkedinbot", "skypeuripreview",
     "bingpreview", "microsoftpreview", "google-pagerenderer", "google web preview",
     "google-read-aloud", "googleimageproxy", "flipboardproxy", "pinterestbot", "applebot",
     "bluesky cardyb", "tiktokspider", "thirdlandingpagefeinfra", "kakaotalk-scrap", "bitlybot",

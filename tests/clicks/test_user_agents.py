@@ -145,6 +145,7 @@ CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)
         ("python-requests/2.32.3", "library:python"),
         ("WhatsApp/2.23.20.0", "preview:whatsapp"),
         ("Twitterbot/1.0", "preview:twitterbot"),
+        ("TelegramBot (like TwitterBot)", "preview:telegrambot"),
         ("Whatever", "structure:prefix"),
         ("Mozilla/5.0", "structure:engine"),
         ("Mozilla/5.0 (compatible)", "structure:compatible"),
