@@ -1,13 +1,15 @@
 """The click path as a server of its own, to be killed: ``python -m tests.clicks.server PORT WORKERS``."""
 
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount, Router
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, Router
 
 from app.change_table import ChangeTable
 from app.clicks.keeper import RecorderKeeper
@@ -29,8 +31,13 @@ def create() -> Router:
         await redirect.close()
         await keeper.close()
 
-    routes = [redirect.route(), Mount("/", app=Starlette())]
+    routes = [redirect.route(), Route("/process/id", process)]
     return Router(routes, redirect_slashes=False, lifespan=lifespan)
+
+
+async def process(request: Request) -> Response:
+    """Which of the workers answers."""
+    return PlainTextResponse(str(os.getpid()))
 
 
 def main() -> None:

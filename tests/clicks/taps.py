@@ -1,0 +1,131 @@
+"""People at a server of several workers, each hit of theirs at a worker of the test's choice."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+from tests.server import free_port
+from tests.site import PHONE, Site
+
+CONNECTIONS = 4  # to each worker
+# A connection that nobody uses is asked something before the server closes it.
+IDLE_S = 2
+READY_S = 90
+STOP_S = 30
+WHICH = b"GET /process/id HTTP/1.1\r\nHost: a\r\n\r\n"
+
+Job = tuple[bytes, "asyncio.Future[int]"]
+
+
+class Taps:
+    """Connections to each worker of a server, which are told apart."""
+
+    def __init__(self, workers: int) -> None:
+        self._queues: list[asyncio.Queue[Job]] = [asyncio.Queue() for _ in range(workers)]
+
+    @contextlib.asynccontextmanager
+    async def connected(self, port: int) -> AsyncIterator[None]:
+        """Connections to all workers, for as long as the block lasts."""
+        found: dict[int, int] = {}  # how many there are to each worker
+        async with contextlib.AsyncExitStack() as opened:
+            async with asyncio.timeout(READY_S):
+                while list(found.values()) != [CONNECTIONS] * len(self._queues):
+                    try:
+                        connection = await _Connection.open(port)
+                        process = await connection.process()
+                    except OSError:  # it is still starting
+                        await asyncio.sleep(0.05)
+                        continue
+                    found.setdefault(process, 0)
+                    if found[process] == CONNECTIONS:
+                        connection.close()
+                        continue
+                    found[process] += 1
+                    queue = self._queues[list(found).index(process)]
+                    serving = asyncio.create_task(connection.serve(queue))
+                    opened.callback(connection.close)
+                    opened.callback(serving.cancel)
+            yield
+
+    async def hit(self, worker: int, target: str, address: str, *headers: str) -> int:
+        """A person's request, from this address. Returns the answer's status."""
+        lines = [
+            f"GET {target} HTTP/1.1",
+            "Host: go.brand.example",
+            f"User-Agent: {PHONE}",
+            f"X-Forwarded-For: {address}",
+            *headers,
+        ]
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._queues[worker].put_nowait(("\r\n".join([*lines, "", ""]).encode(), answered))
+        return await answered
+
+
+class _Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> "_Connection":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def process(self) -> int:
+        """Which worker answers here."""
+        return int((await self._ask(WHICH))[1])
+
+    async def serve(self, queue: "asyncio.Queue[Job]") -> None:
+        while True:
+            try:
+                request, answered = await asyncio.wait_for(queue.get(), IDLE_S)
+            except TimeoutError:
+                await self.process()
+                continue
+            try:
+                answered.set_result((await self._ask(request))[0])
+            except Exception as error:
+                answered.set_exception(error)
+                raise
+
+    async def _ask(self, request: bytes) -> tuple[int, bytes]:
+        self._writer.write(request)
+        async with asyncio.timeout(20):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"\r\ncontent-length: (\d+)\r\n", head)
+            assert length is not None, head
+            body = await self._reader.readexactly(int(length[1]))
+        return int(head.split(b" ", 2)[1]), body
+
+
+@contextlib.asynccontextmanager
+async def tapping(site: Site, workers: int, **environment: str) -> AsyncIterator[Taps]:
+    """The click path in so many processes, with its recorder. All has been recorded afterwards."""
+    port, taps = free_port(), Taps(workers)
+    log = site.data_dir / "server.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module, started in no time
+            [sys.executable, "-m", "tests.clicks.server", str(port), str(workers)],
+            env=os.environ | site.environment() | environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        async with taps.connected(port):
+            yield taps
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(process.wait, STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # our own group: what did not stop by itself
+        process.wait()
+    await site.drain()
