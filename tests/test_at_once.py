@@ -11,8 +11,9 @@ import pytest
 from app.clicks.records import Record
 from app.clicks.segments import Segments
 from tests.site import Site, application, ask, uvicorn_serving
+from tests.test_hostile_requests import AGENTS, ROWS
 from tests.test_http_protocol import FOLLOW
-from tests.test_redirect import AGENTS, ARCHIVED, LIVE, REQUESTS, text_of
+from tests.test_redirect import ARCHIVED, LIVE
 
 TRACKED = "tr4ck3dd"
 MORE = [
@@ -36,13 +37,14 @@ def requests() -> list[bytes]:
     """The table's requests, each said and framed in other ways as well."""
     rng = random.Random(9)  # noqa: S311 - test data
     made = []
-    for row in REQUESTS * 8:
+    for row in ROWS * 8:
         fields = [f"{name}: {value}" for name, value in row["headers"].items()]
         fields += ["Host: x", f"User-Agent: {AGENTS[row['ua']]}"]
         fields += rng.sample(MORE, rng.choice([0, 0, 1, 2]))
         rng.shuffle(fields)
         method = rng.choice([row["method"], "GET", "GET", "HEAD", "POST", "OPTIONS"])
-        target = text_of(row) if rng.random() < 0.5 else f"/{rng.choice([LIVE, ARCHIVED, TRACKED])}"
+        any_link = f"/{rng.choice([LIVE, ARCHIVED, TRACKED])}"
+        target = row["target"].replace("{code}", LIVE) if rng.random() < 0.5 else any_link
         target += rng.choice(
             ["", "", "?a=1&utm_source=x", "?", "#f", "?é", "?a=%0d%0a#", "?tlid=1"]
         )
