@@ -21,6 +21,7 @@ from app.resolvers.change import Change
 from app.settings import Settings
 from tests.postgres import new_database, running_postgres
 from tests.site import Site
+from tests.sums import BREAKS_SUMS, check_every_sum
 from tests.world import World, a_world
 
 
@@ -73,12 +74,14 @@ def new_url(
 ) -> Callable[[], AbstractContextManager[str]]:
     """Makes migrated databases without rows, one after the other; each is gone after its block.
 
-    Made by copying: some milliseconds.
+    Made by copying: some milliseconds. All that was counted in it must add up in the end.
     """
     if engine == "sqlite":
-        return partial(_copied, request.getfixturevalue("sqlite_template"), tmp_path)
-    template: URL = request.getfixturevalue("postgres_template")
-    return partial(_cloned, request.getfixturevalue("postgres"), template)
+        new = partial(_copied, request.getfixturevalue("sqlite_template"), tmp_path)
+    else:
+        template: URL = request.getfixturevalue("postgres_template")
+        new = partial(_cloned, request.getfixturevalue("postgres"), template)
+    return partial(_adding_up, new, request.node)
 
 
 @pytest.fixture
@@ -107,6 +110,14 @@ def _copied(template: Path, folder: Path) -> Iterator[str]:
 def _cloned(server: URL, template: URL) -> Iterator[str]:
     with new_database(server, f'TEMPLATE "{template.database}" STRATEGY file_copy') as address:
         yield _text(address)
+
+
+@contextmanager
+def _adding_up(new: Callable[[], AbstractContextManager[str]], test: pytest.Item) -> Iterator[str]:
+    with new() as url:
+        yield url
+        if test.get_closest_marker(BREAKS_SUMS) is None:
+            check_every_sum(url)
 
 
 def _text(address: URL) -> str:
@@ -160,6 +171,9 @@ def site(engine_url: str, tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def sqlite_site(sqlite_template: Path, tmp_path: Path) -> Site:
+def sqlite_site(
+    sqlite_template: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Site]:
     """The same where the engine plays no part."""
-    return Site(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tracklinks.db')}", tmp_path)
+    with _adding_up(partial(_copied, sqlite_template, tmp_path), request.node) as url:
+        yield Site(url, tmp_path)

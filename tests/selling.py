@@ -12,6 +12,7 @@ from uuid_utils import uuid7
 from app.conversions import sign
 from app.ids import decode
 from app.models import Click, Verdict
+from app.resolvers.recount import rebuild
 from tests.world import World
 
 FIGURES = """conversions unverifiedConversions conversionRate
@@ -81,6 +82,7 @@ class Shop:
         async def add() -> None:
             async with self.world.database.writing() as session:
                 session.add(click)
+            await rebuild(self.world.database)  # as if the recorder had added it up
 
         self.call(add)
         return id_.hex()

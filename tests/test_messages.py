@@ -536,6 +536,7 @@ def test_two_calls_with_one_key_at_the_same_moment_send_once(world: World) -> No
 # What the database itself holds.
 
 
+@pytest.mark.breaks_sums  # rows that no recorder wrote
 async def test_what_was_said_never_changes_but_can_be_erased_whole(database: Database) -> None:
     await insert_one_of_each(database)
 

@@ -205,9 +205,15 @@ async def _move(change: Change, what: Restatement, found: dict[bytes, _Owner]) -
     )
     moved = Counter(found[hit.id].program_id for hit in hits)
     for program, number in moved.items():
-        new = {"reason": what.reason, "as": what.verdict.name, "hits": number}
-        await change.record("restate", "prg", program, {program: new})
+        await change.record("restate", "prg", program, {program: _told(what, number)})
     return moved
+
+
+def _told(what: Restatement, hits: int) -> dict[str, Any]:
+    """For the audit log: which hits were what, what they are now, and how many."""
+    new = {"reason": what.reason, "was": what.was.name, "as": what.verdict.name, "hits": hits}
+    days = {"first_day": what.first_day, "last_day": what.last_day}
+    return new | {name: day for name, day in days.items() if day is not None}
 
 
 async def _note(

@@ -19,6 +19,8 @@ READY_S = 90
 STOP_S = 30
 WHICH = b"GET /process/id HTTP/1.1\r\nHost: a\r\n\r\n"
 
+GONE = (ConnectionError, asyncio.IncompleteReadError)
+
 Job = tuple[bytes, "asyncio.Future[int]"]
 
 
@@ -37,12 +39,11 @@ class Taps:
                 while list(found.values()) != [CONNECTIONS] * len(self._queues):
                     try:
                         connection = await _Connection.open(port)
-                        process = await connection.process()
                     except OSError:  # it is still starting
                         await asyncio.sleep(0.05)
                         continue
-                    found.setdefault(process, 0)
-                    if found[process] == CONNECTIONS:
+                    process = connection.process
+                    if found.setdefault(process, 0) == CONNECTIONS:
                         connection.close()
                         continue
                     found[process] += 1
@@ -67,33 +68,58 @@ class Taps:
 
 
 class _Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._port = port
         self._reader = reader
         self._writer = writer
+        self.process = 0  # whose it is
 
     @classmethod
     async def open(cls, port: int) -> "_Connection":
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+        self = cls(port, *await asyncio.open_connection("127.0.0.1", port))
+        await self._use()
+        return self
 
     def close(self) -> None:
         self._writer.close()
-
-    async def process(self) -> int:
-        """Which worker answers here."""
-        return int((await self._ask(WHICH))[1])
 
     async def serve(self, queue: "asyncio.Queue[Job]") -> None:
         while True:
             try:
                 request, answered = await asyncio.wait_for(queue.get(), IDLE_S)
             except TimeoutError:
-                await self.process()
+                await self._stay()
                 continue
             try:
-                answered.set_result((await self._ask(request))[0])
+                try:
+                    status, _ = await self._ask(request)
+                except GONE:  # closed as idle, just now
+                    await self._reopen()
+                    status, _ = await self._ask(request)
+                answered.set_result(status)
             except Exception as error:
                 answered.set_exception(error)
                 raise
+
+    async def _use(self) -> None:
+        self.process = int((await self._ask(WHICH))[1])
+
+    async def _stay(self) -> None:
+        """Be used, so that the server keeps the connection."""
+        try:
+            await self._use()
+        except GONE:  # we were too late
+            await self._reopen()
+
+    async def _reopen(self) -> None:
+        """Another connection to the same worker."""
+        worker, self.process = self.process, 0
+        while self.process != worker:
+            self.close()
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+            await self._use()
 
     async def _ask(self, request: bytes) -> tuple[int, bytes]:
         self._writer.write(request)

@@ -58,22 +58,6 @@ async def test_previews_and_looks_are_told_from_people(site: Site) -> None:
     assert list(reasons.values()) == [1]
 
 
-async def test_a_prefetch_and_the_tap_that_follows_are_one_click(site: Site) -> None:
-    """A thousand people whose app looks ahead, and who then follow the link."""
-    await site.add_links("abcdefgh")
-    async with site.redirecting() as redirect:
-        for number in range(1000):
-            address = f"10.0.{number // 250}.{number % 250}"
-            for purpose, status in ({"x-purpose": "preview"}, 503), ({}, 302):
-                headers = {"user-agent": FACEBOOK, **purpose}
-                answer = await ask(redirect, "/abcdefgh", headers=headers, address=address)
-                assert answer.status == status
-    await site.drain()
-    numbers = await site.numbers()
-    assert numbers["clicks"] == numbers["unique_clicks"] == 1000
-    assert await site.reasons() == {"prefetch": 1000}
-
-
 DOUBLE_TAPS = [(0, 1), (1, 1), (9.9, 1), (10.1, 2), (60, 2)]
 
 

@@ -107,6 +107,7 @@ async def test_what_is_too_old_is_deleted_and_every_report_stays(
 
 
 @pytest.mark.usefixtures("links")
+@pytest.mark.breaks_sums
 async def test_what_is_still_there_is_held_to_the_raw_clicks(database: Database) -> None:
     await retain(database)
     async with database.writing() as session:
