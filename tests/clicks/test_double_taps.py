@@ -98,7 +98,7 @@ class Taken(NamedTuple):
 
 
 FEW = Taken(500, 3, (0, 0.3, 2.8, 3.2, 6), (1, 1, 1, 2, 2), starting_s=2)
-MANY = Taken(10_000, 10, (0, 1, 9.9, 10.1, 60), (1, 1, 1, 2, 2), starting_s=20)
+MANY = Taken(10_000, 10, (0, 1, 9.9, 10.1, 60), (1, 1, 1, 2, 2), starting_s=60)
 
 
 @pytest.mark.parametrize(
