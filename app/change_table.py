@@ -19,11 +19,15 @@ each under the lock, so that a redirect pays nothing for it. A writer that dies 
 all slots counted, until the file is deleted while no server runs.
 
 Counting is read, add, write, and so it is done under a lock on the file; readers take none.
+
+The file takes all of its disk when it is made. Otherwise a page that is looked at for the first
+time while the disk is full would end the process, by SIGBUS, and every viewer with it.
 """
 
 import fcntl
 import os
 import secrets
+import sys
 from collections.abc import Collection
 from mmap import mmap
 from pathlib import Path
@@ -43,10 +47,21 @@ class ChangeTable:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, SLOTS * 8)
+        self._allocate()
         self._map = mmap(self._file, SLOTS * 8)
         # For reading only, slot by slot. It begins as zeros: nobody at work.
         self.slots = memoryview(self._map).cast("Q")
+
+    def _allocate(self) -> None:
+        if sys.platform == "darwin":
+            os.ftruncate(self._file, SLOTS * 8)
+            return
+        # Where the file system can't do it, each block is read and written, which is as counting.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            os.posix_fallocate(self._file, 0, SLOTS * 8)
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def changing(self, codes: Collection[str] | None) -> None:
         """These codes, or all, are about to be committed: keep no row of theirs from now on."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.change_table import WRITERS, ChangeTable, slot_of
+from app.change_table import SLOTS, WRITERS, ChangeTable, slot_of
 
 
 def test_another_process_sees_a_change_and_who_is_at_work(tmp_path: Path) -> None:
@@ -49,3 +49,18 @@ def test_what_may_change_every_link_touches_every_slot_and_keeps_who_else_is_at_
     # No slot ever shows again what it has shown.
     assert all(len(set(shown)) == 3 for shown in zip(*seen, strict=True))
     table.close()
+
+
+def test_a_disk_that_becomes_full_ends_nobody(tmp_path: Path) -> None:
+    """Whoever looks at a page that has no place on the disk yet would be killed by SIGBUS."""
+    path = tmp_path / "changes"
+    with path.open("wb") as file:
+        file.truncate(SLOTS * 8)  # as it was made once
+    ours, theirs = ChangeTable(path), ChangeTable(path)
+    assert path.stat().st_blocks * 512 >= SLOTS * 8
+    ours.changed(["code"])
+    again = ChangeTable(path)
+    assert list(again.slots) == list(theirs.slots)
+    assert again.slots[slot_of("code")] != 0
+    for table in ours, theirs, again:
+        table.close()
