@@ -256,12 +256,12 @@ async def _ids(session: ReadSession, program: int, events: list[Event]) -> dict[
     return dict(found.all())
 
 
-async def settle(database: Database) -> None:
+async def settle(database: Database, *, now: datetime = NOW + timedelta(days=1)) -> None:
     """Look again at what waits."""
     is_more = True
     while is_more:
         async with database.writing() as session:
-            settled = await conversions.settle(session, now=NOW + timedelta(days=1))
+            settled = await conversions.settle(session, now=now)
         is_more = settled == conversions.SETTLED_AT_ONCE
 
 
