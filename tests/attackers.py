@@ -11,8 +11,8 @@ import json
 import random
 import sys
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,31 +20,36 @@ import uvloop
 
 HALF_OPEN = 2_000
 SLOW_BODIES = 100  # for each place that takes one
-DEEP_PIPELINES = 20
+AT_ONCE = 20  # of all that is not slow
 LARGE_HEADS = 10
-CLOSED_S = 15
+TARGET_BYTES = 65_536
+HEADER_BYTES = 16 * 1024  # and a little more, with its name
+PIPELINED = 1_000
 HEADER = b"X-Filler: " + b"y" * 1_000 + b"\r\n"
 # 200 MB of them in all.
 HEADERS_EACH = 200_000_000 // LARGE_HEADS // len(HEADER)
+# Whose end a proxy before the server could see elsewhere.
+TWO_ENDS = (
+    b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    b"Transfer-Encoding : chunked\r\nContent-Length: 4\r\n",
+    b"Transfer-Encoding: chunked, identity\r\nContent-Length: 4\r\n",
+)
 
 
 @dataclass
 class Findings:
     """What the server did."""
 
-    # How long it took each slow client in, and how many of them had time to find out.
+    # Of each kind of client, how many the server has shown out, by the answers that they had got.
+    ends: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    # The longest that one was kept, also of those that were there at the end.
     longest_s: float = 0
-    closed: int = 0
     # The most that were connected at once.
     connected: int = 0
     header_bytes: int = 0
     # Bytes that were sent one by one.
     trickled: int = 0
-    answers: Counter[str] = field(default_factory=Counter)
-
-    def note(self, piece: bytes) -> None:
-        if piece.startswith(b"HTTP/1.1 "):
-            self.answers[piece[9:12].decode()] += 1
 
 
 class Attack:
@@ -52,75 +57,97 @@ class Attack:
         self._port = port
         self._ends_at = time.monotonic() + seconds
         self._connected = 0
+        self._code = code
         self._get = f"GET /{code} HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\n".encode()
-        posts = (
-            "POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\n",
-            "POST /conversions HTTP/1.1\r\n",
-            f"POST /{code} HTTP/1.1\r\n",
-            f"GET /{code} HTTP/1.1\r\n",
-        )
-        self._bodies = [
-            f"{post}Host: x\r\nContent-Length: 10000\r\n\r\n".encode() for post in posts
-        ]
         self.findings = Findings()
 
     async def run(self, kind: str) -> None:
-        clients = {
+        kinds: dict[str, Callable[[], Sequence[Awaitable[None]]]] = {
             "half-open": lambda: [
-                self._again(self._trickle, self._get + b"X-Slow: ") for _ in range(HALF_OPEN)
+                self._again("half a head", self._get + b"X-Slow: ", is_slow=True)
+                for _ in range(HALF_OPEN)
             ],
-            "slow-bodies": lambda: [
-                self._again(self._trickle, each) for each in self._bodies * SLOW_BODIES
+            "slow-bodies": self._slow_bodies,
+            "large-heads": self._large_heads,
+            "large-targets": lambda: [
+                self._again(
+                    "target", b"GET /" + b"a" * TARGET_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+                )
+                for _ in range(AT_ONCE)
             ],
             "pipelines": lambda: [
-                self._again(self._pipeline, self._get + b"\r\n") for _ in range(DEEP_PIPELINES)
+                self._again("pipeline", (self._get + b"\r\n") * PIPELINED) for _ in range(AT_ONCE)
             ],
-            "large-heads": lambda: [self._large_head() for _ in range(LARGE_HEADS)],
-        }[kind]()
-        await asyncio.gather(*clients)
+            "smuggling": self._smuggling,
+        }
+        await asyncio.gather(*kinds[kind]())
 
-    async def _again(self, attack: Callable[[bytes], Awaitable[None]], sent: bytes) -> None:
+    def _slow_bodies(self) -> list[Awaitable[None]]:
+        posts = {
+            "POST /graphql": "Content-Type: application/json\r\n",
+            "POST /conversions": "",
+            f"POST /{self._code}": "",
+            f"GET /{self._code}": "",
+        }
+        end = "Host: x\r\nContent-Length: 10000\r\n\r\n"
+        return [
+            self._again(what, f"{what} HTTP/1.1\r\n{fields}{end}".encode(), is_slow=True)
+            for what, fields in posts.items()
+            for _ in range(SLOW_BODIES)
+        ]
+
+    def _large_heads(self) -> list[Awaitable[None]]:
+        large = self._get + b"X-Filler: " + b"y" * HEADER_BYTES + b"\r\n\r\n"
+        return [
+            *(self._large_head() for _ in range(LARGE_HEADS)),
+            *(self._again("header", large) for _ in range(AT_ONCE)),
+        ]
+
+    def _smuggling(self) -> list[Awaitable[None]]:
+        """The request that is hidden in a body must not be answered."""
+        return [
+            self._again(
+                f"{method} {number}",
+                f"{method} /{self._code} HTTP/1.1\r\nHost: x\r\n".encode()
+                + fields
+                + b"\r\n0\r\n\r\n"
+                + self._get
+                + b"\r\n",
+            )
+            for number, fields in enumerate(TWO_ENDS)
+            for method in ("GET", "POST")
+            for _ in range(AT_ONCE // 4)
+        ]
+
+    async def _again(self, what: str, sent: bytes, *, is_slow: bool = False) -> None:
         while time.monotonic() < self._ends_at:
             with contextlib.suppress(OSError):
-                await attack(sent)
+                await self._attack(what, sent, is_slow=is_slow)
             await asyncio.sleep(0.5)
 
-    async def _trickle(self, beginning: bytes) -> None:
-        """A byte each second after the beginning, until the server has enough of it."""
+    async def _attack(self, what: str, sent: bytes, *, is_slow: bool) -> None:
+        """All of this at once, then perhaps a byte each second, until the server has enough of it."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        _, trickle = await loop.create_connection(
-            lambda: _Trickle(beginning, self.findings), "127.0.0.1", self._port
+        _, client = await loop.create_connection(
+            lambda: _Client(sent, self.findings, is_slow=is_slow), "127.0.0.1", self._port
         )
         self._connected += 1
         self.findings.connected = max(self.findings.connected, self._connected)
         try:
             async with asyncio.timeout(self._ends_at - time.monotonic()):
-                await trickle.ended
-            self.findings.closed += 1
+                await client.ended
+            self.findings.ends[what][" ".join(client.answers)] += 1
         except TimeoutError:
-            trickle.transport.abort()
+            client.transport.abort()
         self._connected -= 1
         self.findings.longest_s = max(self.findings.longest_s, loop.time() - began)
-
-    async def _pipeline(self, request: bytes) -> None:
-        """Asks a thousand times at once, and reads no answer until it is shown out."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            writer.write(request * 1_000)
-            async with asyncio.timeout(CLOSED_S):
-                answers = await reader.read(-1)
-            self.findings.closed += 1
-            self.findings.note(answers[answers.rfind(b"HTTP/1.1 ") :])
-        except TimeoutError:
-            return
-        finally:
-            writer.transport.abort()
 
     async def _large_head(self) -> None:
         """Header after header, on a new connection each time that the server has had enough."""
         left = HEADERS_EACH
         while left > 0 and time.monotonic() < self._ends_at:
+            answer = b""
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 writer.write(self._get)
@@ -130,28 +157,37 @@ class Attack:
                         left -= 100
                         self.findings.header_bytes += 100 * len(HEADER)
                         await writer.drain()
-                    self.findings.note(await reader.read(4096))
+                    answer = await reader.read(4096)
                 finally:
                     writer.transport.abort()
+            self.findings.ends["headers"][" ".join(_statuses(answer))] += 1
 
 
-class _Trickle(asyncio.Protocol):
-    """Sends the beginning at once, and then a byte each second."""
+def _statuses(piece: bytes) -> list[str]:
+    return [each[:3].decode() for each in piece.split(b"HTTP/1.1 ")[1:]]
+
+
+class _Client(asyncio.Protocol):
+    """Sends the beginning at once, and then perhaps a byte each second."""
 
     transport: asyncio.Transport
 
-    def __init__(self, beginning: bytes, findings: Findings) -> None:
+    def __init__(self, beginning: bytes, findings: Findings, *, is_slow: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._beginning = beginning
         self._findings = findings
+        self._is_slow = is_slow
+        self._timer: asyncio.TimerHandle | None = None
+        self.answers: list[str] = []
         # Done when the server has closed the connection.
         self.ended = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.transport.write(self._beginning)
-        # Nobody tells two thousand clients when to begin: in one process they would be in step.
-        self._timer = self._loop.call_later(random.random(), self._send)  # noqa: S311 - no secret
+        if self._is_slow:
+            # Nobody tells two thousand clients when to begin: in one process they would be in step.
+            self._timer = self._loop.call_later(random.random(), self._send)  # noqa: S311 - no secret
 
     def _send(self) -> None:
         self.transport.write(b"z")
@@ -159,10 +195,11 @@ class _Trickle(asyncio.Protocol):
         self._timer = self._loop.call_later(1, self._send)
 
     def data_received(self, data: bytes) -> None:
-        self._findings.note(data)
+        self.answers += _statuses(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if not self.ended.done():
             self.ended.set_result(None)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attackers import HALF_OPEN, SLOW_BODIES
+from tests.attackers import AT_ONCE, HALF_OPEN, LARGE_HEADS, SLOW_BODIES, TWO_ENDS
 from tests.server import ROOT, serving
 from tests.site import PHONE, Site
 
@@ -23,11 +23,29 @@ ATTACK_S = 25
 QUIET_S = 10
 CLOSED_S = 15
 MORE_MB = 50
-ANSWERS = {
-    "half-open": set(),
-    "slow-bodies": {"302", "401", "405", "408", "429"},
-    "large-heads": {"400"},
-    "pipelines": {"400"},
+# Twice the quiet p99 is a figure, which two cores with other work can't hold to; this they can.
+SLOWEST_P99_S = 0.5
+# For each kind, how many of which client there are, and what each must have been told when it is
+# shown out. Who sends headers without end may be cut off before it hears anything.
+CLIENTS = {
+    "half-open": {"half a head": (HALF_OPEN, {""})},
+    "slow-bodies": {
+        "POST /graphql": (SLOW_BODIES, {"401", "429"}),  # who has no key asks 20 times a minute
+        "POST /conversions": (SLOW_BODIES, {"408"}),
+        f"POST /{LIVE}": (SLOW_BODIES, {"405"}),
+        f"GET /{LIVE}": (SLOW_BODIES, {"302"}),
+    },
+    "large-heads": {
+        "headers": (LARGE_HEADS, {"400", ""}),
+        "header": (AT_ONCE, {"400"}),
+    },
+    "large-targets": {"target": (AT_ONCE, {"400"})},
+    "pipelines": {"pipeline": (AT_ONCE, {"400"})},
+    "smuggling": {
+        f"{method} {number}": (AT_ONCE // 4, {"400"})
+        for method in ("GET", "POST")
+        for number in range(len(TWO_ENDS))
+    },
 }
 # How many send a byte a second, all but a pause after each end.
 SENDING = {"half-open": HALF_OPEN, "slow-bodies": SLOW_BODIES * 4}
@@ -106,12 +124,12 @@ def _server_of(port: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("kind", CLIENTS)
 async def test_clients_that_mean_no_good_are_nobody_elses_trouble(
-    sqlite_site: Site, many_files: None, kind: str
+    site: Site, many_files: None, kind: str
 ) -> None:
-    await sqlite_site.add_links(LIVE)
-    with serving(sqlite_site.settings) as address:
+    await site.add_links(LIVE)
+    with serving(site.settings) as address:
         port = int(address.rpartition(":")[2])
         viewer, memory = Viewer(port), Memory(_server_of(port))
         viewer.p99_s(QUIET_S / 3)  # what any server loads once
@@ -132,12 +150,16 @@ async def test_clients_that_mean_no_good_are_nobody_elses_trouble(
         f"{kind}: p99 {quiet_s * 1000:.2f} ms, under attack {attacked_s * 1000:.2f} ms, then "
         f"{again_s * 1000:.2f} ms; {quiet_mb:.0f} MB, at most {memory.most_mb:.0f} MB; {found}"
     )
+    assert attacked_s <= SLOWEST_P99_S
     assert memory.most_mb - quiet_mb <= MORE_MB
+    assert found["longest_s"] <= CLOSED_S
+    assert found["ends"].keys() == CLIENTS[kind].keys()
+    for client, (count, told) in CLIENTS[kind].items():
+        ends = found["ends"][client]
+        assert ends.keys() <= told
+        assert sum(ends.values()) >= count, "some were never shown out"
     if kind == "large-heads":
         assert found["header_bytes"] >= 200_000_000
-    else:
-        assert found["closed"] >= max(1, found["connected"])
-        assert found["longest_s"] <= CLOSED_S
     if kind in SENDING:  # or they were too slow themselves to be any trouble
+        assert found["connected"] == SENDING[kind]
         assert found["trickled"] >= SENDING[kind] * ATTACK_S / 2
-    assert found["answers"].keys() <= ANSWERS[kind]
