@@ -34,7 +34,7 @@ from starlette.routing import Route
 from app import shop_reports
 from app.auth import Permission, Viewer
 from app.clicks.addresses import MissBudget
-from app.database import Database, is_a_race
+from app.database import Database, is_a_race, is_away
 from app.errors import Refused
 from app.ids import decode
 from app.models import Role
@@ -55,6 +55,7 @@ LIST_MAX = 1_000
 REPORTS_PER_MINUTE = 6_000
 ATTEMPTS = 5
 SETTLE_S = 1.0
+AWAY_S = 5
 SIGNATURES_MAX = 10
 
 GIF = bytes.fromhex(
@@ -119,7 +120,7 @@ class Conversions:
                 for each in reports
             ]
 
-        return await self._keyed(request, write)
+        return await self._told(request, write)
 
     async def refund(self, request: Request) -> Response:
         """POST /conversions/refunds: a shop's server takes sales back, or parts of them."""
@@ -133,7 +134,7 @@ class Conversions:
                 for each in refunds
             ]
 
-        return await self._keyed(request, write)
+        return await self._told(request, write)
 
     async def pixel(self, request: Request) -> Response:
         """GET /conversion.gif: a page reports a sale. The answer is always the same."""
@@ -191,6 +192,22 @@ class Conversions:
                 await conversions.record(change, program_id, report, is_verified=False)
 
         await self._write(viewer, write)
+
+    async def _told(
+        self,
+        request: Request,
+        write: Callable[[Change, int | None, list[Any]], Awaitable[list[Answer]]],
+    ) -> Response:
+        """What came of a report; if the database can't say, that it should come again."""
+        try:
+            return await self._keyed(request, write)
+        except (SQLAlchemyError, OSError) as error:
+            if not is_away(error):
+                raise
+            log.warning("A shop must report again: %r", getattr(error, "orig", error))
+        refusal = _refusal(503, "UNAVAILABLE", "The report can't be kept now. Send it again.")
+        refusal.headers["Retry-After"] = str(AWAY_S)
+        return refusal
 
     async def _keyed(
         self,

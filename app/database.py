@@ -18,6 +18,7 @@ Whoever changes what a short code leads to says so with ``session.link_changed(c
 caches the old row from then on, and after it, when the new row is there to be read.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,11 +28,18 @@ from urllib.parse import quote
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 READERS = 8
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 
 class ReadSession(AsyncSession):
@@ -126,6 +134,22 @@ def is_a_race(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in {
         "40001",
         "40P01",
+    }
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database can't be asked now, or can't take any more, so that waiting may help."""
+    if isinstance(error, OSError | NoConnection):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode & 0xFF in _SQLITE_AWAY
+    # 08 no connection, 53 no disk, memory or connection left, 57 ended by its operator.
+    return error.connection_invalidated or str(getattr(error.orig, "sqlstate", None))[:2] in {
+        "08",
+        "53",
+        "57",
     }
 
 

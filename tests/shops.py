@@ -158,7 +158,8 @@ class Shops:
                         head, answer = await self._ask(path, raw, *connection)
                 finally:
                     self._waiting -= 1
-                break
+                if not head.startswith(b"HTTP/1.1 503 "):  # the database was busy
+                    break
             await line.broke()
         self.told += 1
         self.broken += attempts > 1

@@ -23,9 +23,11 @@ from sqlalchemy.engine import make_url
 from app.clicks.recorder import record
 from tests.disks import filled, limited, small_disk
 from tests.postgres import run_sql
+from tests.selling import Shop
 from tests.server import request
 from tests.site import Site, ask
 from tests.storms import Server, Storm, all_codes, check, stored_clicks
+from tests.world import World
 
 RECOVERED_S = 10
 # The recorder looks four times a second, and says when it has nothing left.
@@ -207,3 +209,38 @@ async def test_a_full_disk_is_freed_by_the_recorder_alone(
                 await task
         await site.drain()
         assert await stored_clicks(site) == journal.appended
+
+
+def test_a_shop_is_told_to_report_again_when_there_is_room(world: World) -> None:
+    shop = Shop(world)
+    reports = [{"orderId": f"{n}", "amount": "1.00", "currency": "EUR"} for n in range(300)]
+    with _no_room(world):
+        answer = shop.post(reports)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert [error["code"] for error in answer.json()["errors"]] == ["UNAVAILABLE"]
+        assert shop.listed() == []
+    results = shop.post(reports).json()["results"]
+    assert {(each["status"], each["duplicate"]) for each in results} == {(200, False)}
+
+
+@contextlib.contextmanager
+def _no_room(world: World) -> Iterator[None]:
+    """The database takes no more pages."""
+    url = world.database.url
+    if url.get_backend_name() != "sqlite":
+        trigger = "TRIGGER is_full BEFORE INSERT ON conversion EXECUTE FUNCTION is_full()"
+        run_sql(url, IS_FULL, f"CREATE {trigger}")
+        yield
+        run_sql(url, "DROP FUNCTION is_full CASCADE")
+        return
+
+    async def limit(pages: int) -> None:
+        # The writer is one connection, and this is its own affair.
+        async with world.database.writing() as session:
+            connection = await session.connection()
+            await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    assert world.client.portal is not None
+    world.client.portal.call(limit, 1)
+    yield
+    world.client.portal.call(limit, 2**31)
