@@ -215,6 +215,14 @@ async def test_an_upgraded_database_is_left_alone(engine_url: str) -> None:
         assert await counts(database) == before
 
 
+async def test_a_worker_that_starts_waits_for_no_writer_and_stops_none(engine_url: str) -> None:
+    """Each upgrades, and mostly there is nothing to do."""
+    async with opened(engine_url) as database, database.writing() as session:
+        await (await session.connection()).execute(text("SELECT 1"))  # it writes from here on
+        async with asyncio.timeout(10):
+            await migrations.upgrade(engine_url)
+
+
 async def test_an_empty_database_is_pending(empty_url: str) -> None:
     assert await migrations.current(empty_url) is None
     assert await migrations.pending(empty_url) is True

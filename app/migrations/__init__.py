@@ -51,12 +51,12 @@ async def upgrade(url: str, revision: str = "head") -> None:
     All of it or, if anything is raised, nothing. Does nothing the second time. Raises
     `DatabaseTooNew` before anything is changed.
     """
-    await _migrate(url, lambda config: command.upgrade(config, revision))
+    await _migrate(url, lambda config: command.upgrade(config, revision), to=revision)
 
 
 async def downgrade(url: str, revision: str) -> None:
     """Take the database back to ``revision``; to nothing, with all its rows, by "base"."""
-    await _migrate(url, lambda config: command.downgrade(config, revision))
+    await _migrate(url, lambda config: command.downgrade(config, revision), to=revision)
 
 
 async def current(url: str) -> str | None:
@@ -64,7 +64,7 @@ async def current(url: str) -> str | None:
     where = make_url(url)
     if _is_sqlite(where) and not _file(where).exists():
         return None
-    async with _connected(where) as connection:
+    async with _connected(where, begin="BEGIN") as connection:
         return await connection.run_sync(_revision_of)
 
 
@@ -75,7 +75,7 @@ async def pending(url: str) -> bool:
     return revision != _scripts().get_current_head()
 
 
-async def _migrate(url: str, run: Callable[[Config], None]) -> None:
+async def _migrate(url: str, run: Callable[[Config], None], *, to: str) -> None:
     where = make_url(url)
     if not _is_sqlite(where):
         async with _connected(where) as connection, connection.begin():
@@ -90,6 +90,10 @@ async def _migrate(url: str, run: Callable[[Config], None]) -> None:
     # Left where it is afterwards: to remove it would take it from under whoever waits.
     with path.with_name(f"{path.name}.migrating").open("w") as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        # Every worker comes here when it starts: without need none stops whoever writes, nor reads
+        # the whole database to check it.
+        if to == "head" and not await pending(url):
+            return
         async with _connected(where) as connection, connection.begin():
             await connection.run_sync(_run, run)
             broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
@@ -134,12 +138,14 @@ def _file(url: URL) -> Path:
 
 
 @asynccontextmanager
-async def _connected(url: URL) -> AsyncIterator[AsyncConnection]:
+async def _connected(url: URL, begin: str = "BEGIN IMMEDIATE") -> AsyncIterator[AsyncConnection]:
     if _is_sqlite(url):
         file = URL.create("sqlite+aiosqlite", database=str(_file(url)))
         engine = create_async_engine(file, poolclass=NullPool)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(
+            engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin)
+        )
     else:
         engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
@@ -156,7 +162,3 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "foreign_keys=OFF"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
