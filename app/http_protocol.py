@@ -39,8 +39,10 @@ LONG_PIECE_BYTES = 4 * 1024
 LOOK_S = 5.0
 # Who takes nothing of an answer for so many looks, a minute, does not want it.
 STUCK_LOOKS = 12
-# Between two looks, at whatever connections.
+# Between two looks, at whatever connections; and the longest that one makes up for, if the process
+# had no turn for longer.
 PAUSE_S = 0.001
+LATE_S = 0.1
 # With these a request has a body, or wants something of the server.
 _MORE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
@@ -233,19 +235,23 @@ class _Looks:
         # When each is to be looked at, the next one first.
         self._due: OrderedDict[LimitedHttpProtocol, float] = OrderedDict()
         self._is_on = False
+        # When the next one is to be looked at.
+        self._next_at = 0.0
 
     def add(self, connection: LimitedHttpProtocol) -> None:
         self._due[connection] = self._loop.time() + LOOK_S
         if not self._is_on:
             self._is_on = True
-            self._loop.call_later(LOOK_S, self._look)
+            self._wait(LOOK_S)
 
     def drop(self, connection: LimitedHttpProtocol) -> None:
         self._due.pop(connection, None)
 
     def _look(self) -> None:
         now = self._loop.time()
-        several = 1 + int(2 * len(self._due) / LOOK_S * PAUSE_S)  # or a round would never end
+        # Or a round would never end, or take as long as the process has to wait for its turns.
+        passed_s = PAUSE_S + min(now - self._next_at, LATE_S)
+        several = 1 + int(2 * len(self._due) / LOOK_S * passed_s)
         first = itertools.islice(self._due.items(), several)
         looked_at = [connection for connection, due in first if due <= now]
         for connection in looked_at:
@@ -254,9 +260,13 @@ class _Looks:
         self._is_on = bool(self._due)
         if self._is_on:
             next_s = next(iter(self._due.values())) - now
-            self._loop.call_later(max(next_s, PAUSE_S), self._look)
+            self._wait(max(next_s, PAUSE_S))
         for connection in looked_at:
             connection.look()
+
+    def _wait(self, seconds: float) -> None:
+        self._next_at = self._loop.time() + seconds
+        self._loop.call_later(seconds, self._look)
 
 
 # Those of each server, from its first connection on.

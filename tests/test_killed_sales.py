@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from tests.shops import compare_sales, open_shops
+from tests.shops import AWAY, compare_sales, open_shops
 from tests.site import Site
 from tests.storms import CLIENTS, LINKS, Server, Storm, all_codes, compare, stored_clicks
 from tests.test_crash import MANY_CLIENTS, MANY_LINKS
@@ -51,14 +51,16 @@ async def _hold(
         server.stop()
     finally:
         server.kill_if_running()
-    assert storm.wrong == []
+    # All come at once to a server that begins, and PostgreSQL may not answer each of them in time.
+    away = [head for head in storm.wrong if head.startswith(AWAY)]
+    assert len(away) == len(storm.wrong)
     await site.drain()
     await compare(site, storm)
     await compare_sales(site, market)
     refunds = sum(order.refunded > 0 for order in market.orders.values())
     print(  # noqa: T201 - the figures
         f"{workers} workers, {kills} + {single_kills} kills: clicks sent {storm.sent.total()}, "
-        f"answered {storm.answered.total()}, stored {await stored_clicks(site)}; {market.told} calls of "
+        f"answered {storm.answered.total()} and {len(away)} with 503, stored {await stored_clicks(site)}; {market.told} calls of "
         f"shops, {market.broken} of them after they had broken off: {len(market.orders)} orders and "
         f"{refunds} refunds, each once"
     )
