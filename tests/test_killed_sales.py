@@ -29,7 +29,8 @@ async def _hold(
     await site.add_links(*all_codes(clients, links))
     rng = random.Random(kills + single_kills)  # noqa: S311 - test data
     server = Server(site, workers, is_whole=True)
-    storm = Storm(server.port, clients, links, pause_s=0.05)
+    # Not as fast as they can: shops must have their turns.
+    storm = Storm(server.port, clients, links, pause_s=clients / 200)
     market = await open_shops(site, storm, shops)
     plan = ["all"] * kills + ["one"] * single_kills
     rng.shuffle(plan)

@@ -1,7 +1,6 @@
 """What a viewer gets for a short link, over a real socket, and what is counted of it."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 

@@ -83,6 +83,17 @@ def test_a_day_key_is_random_private_and_gone_after_48_hours(tmp_path: Path) -> 
     assert list(keys.folder.iterdir()) == []
 
 
+def test_a_key_that_another_process_is_making_is_left_alone(tmp_path: Path) -> None:
+    """Or that process would count everyone anew, by a key that it has alone."""
+    keys = DayKeys(tmp_path)
+    draft = tmp_path / f"{DAY:08}.77.0a1b2c3d"
+    draft.write_bytes(bytes(32))
+    keys.forget_old((DAY + 2) * DAY_MS - 1)
+    assert draft.exists()
+    keys.forget_old((DAY + 2) * DAY_MS)
+    assert not draft.exists()
+
+
 def test_half_a_day_key_is_made_anew(tmp_path: Path) -> None:
     keys = DayKeys(tmp_path)
     keys.of(DAY)
