@@ -37,11 +37,14 @@ async def links(database: Database) -> list[TrackingLink]:
 
 
 async def retain(database: Database, now: datetime = NOW) -> int:
-    """Delete all that is to be deleted. Returns in how many steps."""
+    """Delete all that is to be deleted. Returns in how many steps, none of which is too large."""
     store = open_store(database.url.render_as_string(hide_password=False))
     keeper, steps = Retention(store, KEPT), 0
+    left = await scalar(database, "SELECT count(*) FROM click")
     while await keeper.step(ms(now)):
         steps += 1
+        before, left = left, await scalar(database, "SELECT count(*) FROM click")
+        assert before - left <= retention.BATCH
     await store.close()
     return steps
 
