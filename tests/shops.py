@@ -23,14 +23,13 @@ from app.models import EntryKind
 from app.resolvers import conversion_settings
 from app.resolvers.change import Change
 from tests.site import NOW, Site
-from tests.storms import ENDED_S, Storm
+from tests.storms import ENDED_S, LENGTH, Storm
 from tests.test_conversion_order import figures, settle
 
 PROGRAM = 1
 TLID = re.compile(rb"\r\nlocation: [^\r]*[?&]tlid=([0-9a-f]{32})")
 # What a server says whose database does not answer in time: try again.
 AWAY = b"HTTP/1.1 503 "
-LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)", re.IGNORECASE)
 
 
 @dataclass

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ CLIENTS = 16
 LINKS = 4  # for each client: nobody else asks for them, so they number the requests
 # A machine that does much else needs long to start a server.
 ENDED_S = 120
+LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)", re.IGNORECASE)
 # In the data folder: everything that the server said.
 LOG = "server.log"
 
@@ -106,6 +108,8 @@ class Storm:
         try:
             writer.write(f"GET /{code} HTTP/1.1\r\nHost: x\r\nUser-Agent: {PHONE}\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
+            if length := LENGTH.search(head):
+                await reader.readexactly(int(length[1]))
         except (OSError, asyncio.IncompleteReadError):
             self.broken += 1
             raise
