@@ -45,6 +45,7 @@ async def names(database: Database) -> list[str]:
         return sorted(await session.exec(select(Program.name)))
 
 
+@pytest.mark.breaks_sums  # rows that no recorder wrote
 async def test_of_300_increments_at_once_none_is_lost(database: Database, engine_url: str) -> None:
     """Read, then write: what a deferred transaction of SQLite loses or refuses."""
     async with database.writing() as session:

@@ -109,6 +109,6 @@ async def test_any_bytes_as_a_user_agent_get_a_known_verdict(site: Site, example
         value = agent.strip(b" \t") if CONTROLS.isdisjoint(agent) else agent
         hit = Hit(user_agent=value[:LONGEST_AGENT].decode("latin-1"))
         assert (verdict, reason) == judge(hit)[:2]
-    assert len({reason for _, reason in stored.values()}) > 3
+    assert len({reason for _, reason in stored.values()}) > 1
     assert sum(CONTROLS.isdisjoint(agent) for agent in sent) > examples / 3
     await site.check_sums()
