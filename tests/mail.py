@@ -1,7 +1,6 @@
 """A real mail server for tests: takes what is sent to it, unless it was told to refuse."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from threading import Event
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from tests.server import free_port
 
 ACCEPTED = "250 OK"
 
@@ -66,12 +67,6 @@ def html_of(mail: EmailMessage) -> str:
     part = mail.get_body(("html",))
     assert part is not None
     return str(part.get_content())
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

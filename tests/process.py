@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from app.settings import Settings
-from tests.mail import free_port
+from tests.server import free_port
 
 START_S = 30
 

@@ -23,7 +23,7 @@ from app.models import EntryKind
 from app.resolvers import conversion_settings
 from app.resolvers.change import Change
 from tests.site import NOW, Site
-from tests.storms import ENDED_S, LENGTH, Storm
+from tests.storms import ENDED_S, LENGTH, Storm, at_work, until
 from tests.test_conversion_order import figures, settle
 
 PROGRAM = 1
@@ -72,29 +72,20 @@ class Shops:
     @contextlib.asynccontextmanager
     async def selling(self) -> AsyncIterator[None]:
         """At the end each shop goes on until it has been told of all that it has reported."""
-        tasks = [asyncio.create_task(self._shop(number)) for number in range(self.count)]
-        try:
+        async with at_work(map(self._shop, range(self.count)), self._end):
             yield
-        finally:
-            self._is_over = True
-            _, late = await asyncio.wait(tasks, timeout=ENDED_S)
-            for task in late:
-                task.cancel()
-        assert not late, "a shop was never answered"
-        await asyncio.gather(*tasks)
+
+    def _end(self) -> None:
+        self._is_over = True
 
     async def more(self, count: int) -> None:
         """Wait until so many more calls were answered."""
         goal = self.told + count
-        async with asyncio.timeout(ENDED_S):
-            while self.told < goal:  # noqa: ASYNC110 - others count
-                await asyncio.sleep(0.005)
+        await until(lambda: self.told >= goal)
 
     async def calling(self) -> None:
         """Wait until a shop waits for its answer."""
-        async with asyncio.timeout(ENDED_S):
-            while not self._waiting:  # noqa: ASYNC110 - others count
-                await asyncio.sleep(0.0005)
+        await until(lambda: self._waiting > 0, look_s=0.0005)
 
     async def _shop(self, number: int) -> None:
         line = _Line(self.storm.port)

@@ -6,15 +6,25 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from tests.server import free_port
 from tests.site import PHONE, Site
 
 CLIENTS = 16
@@ -32,6 +42,30 @@ def codes_of(client: int, links: int = LINKS) -> list[str]:
 
 def all_codes(clients: int = CLIENTS, links: int = LINKS) -> list[str]:
     return [code for client in range(clients) for code in codes_of(client, links)]
+
+
+@contextlib.asynccontextmanager
+async def at_work(
+    jobs: Iterable[Coroutine[Any, Any, None]], end: Callable[[], None]
+) -> AsyncIterator[None]:
+    """All of them at once, while the block lasts; then each is to end by itself."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        yield
+    finally:
+        end()
+        _, late = await asyncio.wait(tasks, timeout=ENDED_S)
+        for task in late:
+            task.cancel()
+    assert not late, "somebody was never answered"
+    await asyncio.gather(*tasks)
+
+
+async def until(is_so: Callable[[], bool], look_s: float = 0.005) -> None:
+    """Wait for what others do."""
+    async with asyncio.timeout(ENDED_S):
+        while not is_so():  # noqa: ASYNC110 - others count
+            await asyncio.sleep(look_s)
 
 
 @dataclass
@@ -56,23 +90,16 @@ class Storm:
     async def blowing(self) -> AsyncIterator[None]:
         """At the end each viewer waits for the last answer."""
         self._is_over = False
-        tasks = [asyncio.create_task(self._client(number)) for number in range(self.clients)]
-        try:
+        async with at_work(map(self._client, range(self.clients)), self._end):
             yield
-        finally:
-            self._is_over = True
-            _, late = await asyncio.wait(tasks, timeout=ENDED_S)
-            for task in late:
-                task.cancel()
-        assert not late, "somebody was never answered"
-        await asyncio.gather(*tasks)
+
+    def _end(self) -> None:
+        self._is_over = True
 
     async def more(self, count: int) -> None:
         """Wait until so many more redirects have been sent."""
         goal = self.answered.total() + count
-        async with asyncio.timeout(ENDED_S):
-            while self.answered.total() < goal:  # noqa: ASYNC110 - others count
-                await asyncio.sleep(0.005)
+        await until(lambda: self.answered.total() >= goal)
 
     def p99_s(self, moments: Sequence[tuple[float, float]]) -> float:
         """The slowest but one in a hundred of those that were on their way in one of these."""
@@ -124,16 +151,22 @@ class Storm:
 class Server:
     """Real processes, in a group of their own: the click path alone, or all of `tracklinks serve`."""
 
-    def __init__(self, site: Site, workers: int, *, is_whole: bool = False) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+    def __init__(
+        self,
+        site: Site,
+        workers: int,
+        *,
+        is_whole: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = free_port()
         self._command = (
             ["app", "serve", "--port", str(self.port), "--workers", str(workers)]
             if is_whole
             else ["tests.clicks.server", str(self.port), str(workers)]
         )
-        self._environment = os.environ | site.environment() | {"TRACKLINKS_METRICS": "true"}
+        chosen = site.environment() | {"TRACKLINKS_METRICS": "true"} | dict(environment or {})
+        self._environment = os.environ | chosen
         self._log = site.data_dir / LOG
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -158,6 +191,18 @@ class Server:
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def strikes(
+        self, rng: random.Random, *, kills: int, single_kills: int
+    ) -> list[Callable[[], None]]:
+        """In any order: all of it killed and started again, or one of its processes killed."""
+        strikes = [self._start_again] * kills + [partial(self.kill_one, rng)] * single_kills
+        rng.shuffle(strikes)
+        return strikes
+
+    def _start_again(self) -> None:
+        self.kill()
+        self.start()
 
     def kill_one(self, rng: random.Random) -> None:
         """A worker or the recorder. Who is left goes on, and starts another."""

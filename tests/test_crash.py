@@ -25,17 +25,11 @@ async def _storm(
     server = Server(site, workers)
     storm = Storm(server.port, clients, links)
     server.start()
-    plan = ["all"] * kills + ["one"] * single_kills
-    rng.shuffle(plan)
     try:
         async with storm.blowing():
-            for kill in plan:
+            for strike in server.strikes(rng, kills=kills, single_kills=single_kills):
                 await storm.more(rng.randrange(50, 600))
-                if kill == "all":
-                    server.kill()
-                    server.start()
-                else:
-                    server.kill_one(rng)
+                strike()
             await storm.more(500)
         server.stop()
     finally:

@@ -23,7 +23,8 @@ from app.messages import delivery
 from app.messages.delivery import Delivery
 from app.models import Message, MessageStatus
 from app.settings import Settings
-from tests.mail import Mailbox, free_port, html_of, mail_server, text_of
+from tests.mail import Mailbox, html_of, mail_server, text_of
+from tests.server import free_port
 from tests.world import World, a_world
 
 

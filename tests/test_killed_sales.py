@@ -32,21 +32,15 @@ async def _hold(
     # Not as fast as they can: shops must have their turns.
     storm = Storm(server.port, clients, links, pause_s=clients / 200)
     market = await open_shops(site, storm, shops)
-    plan = ["all"] * kills + ["one"] * single_kills
-    rng.shuffle(plan)
     server.start()
     try:
         async with storm.blowing(), market.selling():
-            for kill in plan:
+            for strike in server.strikes(rng, kills=kills, single_kills=single_kills):
                 await storm.more(rng.randrange(50, 300))
                 await market.more(rng.randrange(5, 20))
                 await market.calling()  # and somewhere in it
                 await asyncio.sleep(rng.random() * 0.005)
-                if kill == "all":
-                    server.kill()
-                    server.start()
-                else:
-                    server.kill_one(rng)
+                strike()
             await storm.more(100)
             await market.more(20)
         server.stop()

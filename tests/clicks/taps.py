@@ -2,21 +2,16 @@
 
 import asyncio
 import contextlib
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 
-from tests.server import free_port
 from tests.site import PHONE, Site
+from tests.storms import Server
 
 CONNECTIONS = 4  # to each worker
 # A connection that nobody uses is asked something before the server closes it.
 IDLE_S = 2
 READY_S = 90
-STOP_S = 30
 WHICH = b"GET /process/id HTTP/1.1\r\nHost: a\r\n\r\n"
 
 GONE = (ConnectionError, asyncio.IncompleteReadError)
@@ -134,24 +129,12 @@ class _Connection:
 @contextlib.asynccontextmanager
 async def tapping(site: Site, workers: int, **environment: str) -> AsyncIterator[Taps]:
     """The click path in so many processes, with its recorder. All has been recorded afterwards."""
-    port, taps = free_port(), Taps(workers)
-    log = site.data_dir / "server.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module, started in no time
-            [sys.executable, "-m", "tests.clicks.server", str(port), str(workers)],
-            env=os.environ | site.environment() | environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    server, taps = Server(site, workers, environment=environment), Taps(workers)
+    server.start()
     try:
-        async with taps.connected(port):
+        async with taps.connected(server.port):
             yield taps
+        await asyncio.to_thread(server.stop)
     finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(process.wait, STOP_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # our own group: what did not stop by itself
-        process.wait()
+        server.kill_if_running()
     await site.drain()
